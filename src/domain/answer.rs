@@ -1,0 +1,71 @@
+//! Answers: what a subject gave back, before anybody judged it.
+
+use serde::{Deserialize, Serialize};
+
+/// Why generation ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Finish {
+    /// One of the request's stop texts appeared.
+    Stop,
+    /// The model ended its turn.
+    End,
+    /// The token limit was reached: the answer is cut off.
+    Length,
+}
+
+/// The log-likelihood of one option.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OptionScore {
+    /// Sum of the natural log-probabilities of its tokens; at most 0.
+    pub log_likelihood: f64,
+    /// Number of its tokens; at least 1.
+    pub tokens: u32,
+    /// Number of its UTF-8 bytes.
+    pub bytes: u32,
+    /// Whether each of its tokens was the most likely one.
+    pub greedy: bool,
+}
+
+/// Per-token differences between a variant's and the canary's distributions on the same tokens; lists of equal length.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenDivergence {
+    /// The canary's −ln p of each scored token (nats).
+    pub canary_nll: Vec<f64>,
+    /// Kullback–Leibler divergence canary → variant over the full vocabulary (nats; ≥ 0 up to rounding).
+    pub kld: Vec<f64>,
+    /// p_variant − p_canary of the token that the text has, in −1..=1.
+    pub delta_p: Vec<f64>,
+    /// Whether both rank the same token first.
+    pub same_top: Vec<bool>,
+}
+
+/// What a subject gave back for one request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Answer {
+    /// One score per option, in the request's order.
+    Choice {
+        /// The options' log-likelihoods.
+        options: Vec<OptionScore>,
+    },
+    /// Generated text.
+    Text {
+        /// The text, without the stop text or the end token.
+        text: String,
+        /// The generated token ids; empty where the engine doesn't tell.
+        tokens: Vec<u32>,
+        /// Why it ended.
+        finish: Finish,
+    },
+    /// Rolling log-likelihood of a document.
+    Rolling {
+        /// −ln p of each scored token (nats), in order.
+        nll: Vec<f64>,
+        /// UTF-8 bytes of the document.
+        bytes: u32,
+        /// For a variant whose engine shows full distributions: the divergence from the canary's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        divergence: Option<TokenDivergence>,
+    },
+}

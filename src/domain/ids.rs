@@ -1,0 +1,69 @@
+//! Names and digests: what subjects, tasks, samples and units are known by.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// Declares a cheaply cloned, ordered, serializable name.
+macro_rules! name {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Takes the text as the name; no character is refused here.
+            pub fn new(text: impl AsRef<str>) -> Self {
+                Self(Arc::from(text.as_ref()))
+            }
+
+            /// The name as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self::new(text)
+            }
+        }
+    };
+}
+
+name! {
+    /// The name of a subject, unique within a plan; the canary's is `canary`.
+    SubjectName
+}
+name! {
+    /// The name of a task, unique within a plan.
+    TaskName
+}
+name! {
+    /// The id of a sample, unique within its task.
+    SampleId
+}
+name! {
+    /// A content digest with its algorithm in front, as in `blake3:1f…` or `sha256:9c…`.
+    Digest
+}
+
+/// What a run does exactly once: one subject answers one sample of one task.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct UnitKey {
+    /// Who is asked.
+    pub subject: SubjectName,
+    /// The task that the sample belongs to.
+    pub task: TaskName,
+    /// What is asked.
+    pub sample: SampleId,
+}

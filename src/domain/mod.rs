@@ -1,0 +1,25 @@
+//! The nouns of an evaluation: plain data that every other room speaks in; no I/O, no clock, no randomness.
+//!
+//! A **suite** holds **tasks**, a task holds **samples**; a **subject** (the canary or a variant) is asked a **request**
+//! per sample and gives an **answer**, which a scorer turns into a **score**. A **policy** says how large a loss is
+//! tolerated, and the gate answers with **findings** and a **verdict**.
+
+mod answer;
+mod ids;
+mod policy;
+mod request;
+mod sample;
+mod score;
+mod subject;
+mod suite;
+mod verdict;
+
+pub use answer::{Answer, Finish, OptionScore, TokenDivergence};
+pub use ids::{Digest, SampleId, SubjectName, TaskName, UnitKey};
+pub use policy::{Budget, Margin, OnDoubt, Policy, TaskRule};
+pub use request::{Generation, Message, Request, RequestKind};
+pub use sample::{Sample, SampleCard, Target};
+pub use score::{Cause, CauseKind, Outcome, Score};
+pub use subject::{Arithmetic, EngineSpec, Identity, LocalSpec, ModelSource, Role, ScriptedSpec, Subject};
+pub use suite::{Band, DatasetRef, MetricKind, Normalization, PromptSpec, ScorerSpec, Subset, Suite, Task, TaskCard};
+pub use verdict::Verdict;

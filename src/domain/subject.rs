@@ -1,0 +1,103 @@
+//! Subjects: the canary and its variants, how each is reached and what it turned out to be.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Digest, SubjectName};
+
+/// What a subject is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// The full-precision reference.
+    Canary,
+    /// A quantized candidate, which counts for the verdict.
+    Variant,
+    /// A variant known to be bad (positive control): it must fail, or the run's tasks have no teeth.
+    Control,
+}
+
+/// Which numbers the local engine multiplies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arithmetic {
+    /// Weights de-quantized to f32, products in f32: the effect of quantizing the weights alone.
+    #[default]
+    #[serde(rename = "weights-f32")]
+    WeightsF32,
+}
+
+/// Where a local subject's weights come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ModelSource {
+    /// A GGUF file, a safetensors file or a Hugging Face folder.
+    Path(PathBuf),
+    /// Made from the canary's weights on first use, in this quantization (as in `quantgate quantize --to`), then cached.
+    Quantize(String),
+}
+
+/// A model run in this process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LocalSpec {
+    /// Its weights.
+    pub source: ModelSource,
+    /// A tokenizer.json to use in place of the model's own.
+    pub tokenizer: Option<PathBuf>,
+    /// How it multiplies.
+    pub arithmetic: Arithmetic,
+}
+
+/// Answers written beforehand, for dry runs and for tests of the runner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptedSpec {
+    /// Share of samples answered right, per thousand, chosen by a hash of the request.
+    pub right_per_mille: u32,
+    /// A salt of the hash: equal salts are right on the same samples.
+    pub salt: String,
+}
+
+/// What answers a subject's requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "engine", rename_all = "lowercase")]
+pub enum EngineSpec {
+    /// In this process.
+    Local(LocalSpec),
+    /// From a script.
+    Scripted(ScriptedSpec),
+}
+
+/// Anything that is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subject {
+    /// Unique within the plan.
+    pub name: SubjectName,
+    /// What it is for.
+    pub role: Role,
+    /// How it is reached.
+    pub engine: EngineSpec,
+}
+
+/// What a loaded subject turned out to be: everything about it that can change a result.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The engine's name and version.
+    pub engine: String,
+    /// Digest of the weights' content.
+    pub weights: Digest,
+    /// Digest of the vocabulary; variants must have the canary's.
+    pub vocabulary: Digest,
+    /// Digest of the chat template; variants must have the canary's.
+    pub template: Digest,
+    /// Quantization as a person would name it: `bf16`, `q4_k_m`.
+    pub quantization: String,
+    /// Size of the weights on disk in bytes.
+    pub bytes: u64,
+    /// Number of weights.
+    pub parameters: u64,
+    /// Average bits per weight, scales included.
+    pub bits_per_weight: f64,
+    /// Everything else (arithmetic, kernel, quantizer, processor features), by name.
+    pub details: BTreeMap<String, String>,
+}

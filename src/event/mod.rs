@@ -1,0 +1,138 @@
+//! The spine: what happens in a run, as one closed set of events, and who listens.
+//!
+//! Workers report to one dispatcher, which numbers the events and hands each to every sink in a fixed order, the
+//! journal first. Durable events are the run; ephemeral ones only tell a person how it goes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{Digest, Identity, Outcome, Policy, SampleCard, Subject, SubjectName, TaskCard, TaskName, UnitKey};
+
+/// The version of the journal's format; a reader refuses a newer one.
+pub const FORMAT: u32 = 1;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number, from 0, without gaps among durable events.
+    pub seq: u64,
+    /// Milliseconds since the Unix epoch; never part of a result.
+    pub at_ms: u64,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What a run was going to do, written before its first request.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunHeader {
+    /// The journal's format.
+    pub format: u32,
+    /// The version of quantgate.
+    pub version: String,
+    /// The run's folder name.
+    pub run: String,
+    /// The plan's name.
+    pub plan: String,
+    /// Digest of everything in the plan that can change a result.
+    pub digest: Digest,
+    /// The plan's seed.
+    pub seed: u64,
+    /// Who is asked, the canary first.
+    pub subjects: Vec<Subject>,
+    /// What is asked, in order.
+    pub tasks: Vec<TaskCard>,
+    /// The tolerances, as they stood before the data.
+    pub policy: Policy,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum EventKind {
+    /// A run began (durable, always the first).
+    RunStarted(Box<RunHeader>),
+    /// A killed or stopped run goes on (durable).
+    RunResumed {
+        /// Units that were already done.
+        done: usize,
+    },
+    /// A subject was loaded (durable; again after each resume).
+    SubjectReady {
+        /// Which.
+        subject: SubjectName,
+        /// What it turned out to be.
+        identity: Box<Identity>,
+        /// Milliseconds that loading took.
+        load_ms: u64,
+    },
+    /// A task's samples, once per run (durable).
+    TaskRecorded {
+        /// The task.
+        task: TaskName,
+        /// Its samples, in order.
+        samples: Vec<SampleCard>,
+    },
+    /// A unit ended (durable, once per unit).
+    UnitFinished {
+        /// Which.
+        #[serde(flatten)]
+        unit: UnitKey,
+        /// How.
+        #[serde(flatten)]
+        outcome: Box<Outcome>,
+        /// The unit's share of its batch's time in microseconds; never part of a verdict.
+        micros: u64,
+    },
+    /// A batch went to a subject (ephemeral).
+    BatchStarted {
+        /// Who is asked.
+        subject: SubjectName,
+        /// Of which task.
+        task: TaskName,
+        /// How many units.
+        units: usize,
+    },
+    /// Every unit ended (durable, the last).
+    RunFinished {
+        /// Units scored.
+        scored: usize,
+        /// Units without a score.
+        unscored: usize,
+    },
+}
+
+impl EventKind {
+    /// True where the event belongs in the journal.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        !matches!(self, Self::BatchStarted { .. })
+    }
+}
+
+/// A sink's fault; it ends the run.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct SinkError {
+    /// What could not be written, and where.
+    pub what: String,
+    /// The fault beneath.
+    #[source]
+    pub source: Option<std::io::Error>,
+}
+
+/// Something that is told of every event, in order.
+pub trait Sink: Send {
+    /// Takes note of an event.
+    ///
+    /// # Errors
+    /// Where the note could not be kept; the run then ends.
+    fn emit(&mut self, event: &Event) -> Result<(), SinkError>;
+
+    /// Makes everything noted so far safe; called at the end and before each wait.
+    ///
+    /// # Errors
+    /// Where it could not be made safe.
+    fn flush(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,9 @@
+//! quantgate decides, with statistical evidence, whether a quantized language model may replace its original.
+//!
+//! It runs task suites against a full-precision *canary* and quantized *variants*, pairs the answers item by item,
+//! tests the differences against a margin chosen beforehand and says PASS, FAIL, INCONCLUSIVE or INVALID.
+//! `ARCHITECTURE.md` maps the rooms; a room imports only from rooms below it.
+
+pub mod domain;
+pub mod engine;
+pub mod event;
