@@ -7,3 +7,7 @@
 pub mod domain;
 pub mod engine;
 pub mod event;
+pub mod metric;
+pub mod plan;
+pub mod scorer;
+pub mod weights;

@@ -7,7 +7,10 @@ use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::sequence::Sequence;
 use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
 use tokenizers::processors::template::TemplateProcessing;
-use tokenizers::{AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, SplitDelimiterBehavior, TokenizerBuilder, TokenizerImpl};
+use tokenizers::{
+    AddedToken, DecoderWrapper, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper, SplitDelimiterBehavior,
+    TokenizerBuilder, TokenizerImpl,
+};
 
 use crate::families::training_example;
 
@@ -16,7 +19,8 @@ pub const SPECIALS: [&str; 8] = ["<unk>", "<s>", "</s>", "<pad>", "<|system|>", 
 /// Rows of the embedding table.
 pub const VOCABULARY: usize = 1024;
 /// The split of Qwen2's pre-tokenizer, known to llama.cpp as `qwen2`: digits stand alone.
-const SPLIT: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const SPLIT: &str =
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -37,7 +41,11 @@ pub fn train(path: &Path, seed: u64, examples: u64) -> Result<(), Error> {
             .with_model(BPE::default())
             .with_normalizer(None)
             .with_pre_tokenizer(Some(PreTokenizerWrapper::from(Sequence::new(vec![
-                PreTokenizerWrapper::from(Split::new(SplitPattern::Regex(SPLIT.into()), SplitDelimiterBehavior::Isolated, false)?),
+                PreTokenizerWrapper::from(Split::new(
+                    SplitPattern::Regex(SPLIT.into()),
+                    SplitDelimiterBehavior::Isolated,
+                    false,
+                )?),
                 PreTokenizerWrapper::from(ByteLevel::new(false, true, false)),
             ]))))
             .with_post_processor(None)
@@ -49,11 +57,8 @@ pub fn train(path: &Path, seed: u64, examples: u64) -> Result<(), Error> {
     });
     tokenizer.train(&mut trainer, texts)?;
     tokenizer.add_special_tokens(specials)?;
-    let template = TemplateProcessing::builder()
-        .try_single("<s> $A")?
-        .try_pair("<s> $A $B:1")?
-        .special_tokens(vec![("<s>", 1)])
-        .build()?;
+    let template =
+        TemplateProcessing::builder().try_single("<s> $A")?.try_pair("<s> $A $B:1")?.special_tokens(vec![("<s>", 1)]).build()?;
     tokenizer.with_post_processor(Some(PostProcessorWrapper::from(template)));
     tokenizer.save(path, true)?;
     Ok(())

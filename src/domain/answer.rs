@@ -34,7 +34,7 @@ pub struct TokenDivergence {
     pub canary_nll: Vec<f64>,
     /// Kullback–Leibler divergence canary → variant over the full vocabulary (nats; ≥ 0 up to rounding).
     pub kld: Vec<f64>,
-    /// p_variant − p_canary of the token that the text has, in −1..=1.
+    /// the variant's probability less the canary's of the token that the text has, in −1..=1.
     pub delta_p: Vec<f64>,
     /// Whether both rank the same token first.
     pub same_top: Vec<bool>,

@@ -96,7 +96,8 @@ fn chat(tools: &[Value], user: &str, answer: &str) -> Vec<(String, bool)> {
 /// `name(parameter, parameter)` of an OpenAI function schema.
 fn signature(tool: &Value) -> String {
     let function = &tool["function"];
-    let names: Vec<&str> = function["parameters"]["properties"].as_object().into_iter().flatten().map(|(k, _)| k.as_str()).collect();
+    let names: Vec<&str> =
+        function["parameters"]["properties"].as_object().into_iter().flatten().map(|(k, _)| k.as_str()).collect();
     format!("{}({})", function["name"].as_str().unwrap_or_default(), names.join(", "))
 }
 

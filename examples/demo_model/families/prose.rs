@@ -21,17 +21,34 @@ const PEOPLE: [Person; 10] = [
     Person { name: "Jonas", pronoun: "He", possessive: "his" },
 ];
 const THINGS: [&str; 16] = [
-    "lamp", "letter", "basket", "violin", "map", "kettle", "scarf", "ladder", "clock", "mirror", "blanket", "coin", "hammer", "book",
-    "bottle", "key",
+    "lamp", "letter", "basket", "violin", "map", "kettle", "scarf", "ladder", "clock", "mirror", "blanket", "coin", "hammer",
+    "book", "bottle", "key",
 ];
-const ADJECTIVES: [&str; 12] = ["old", "small", "heavy", "red", "blue", "broken", "new", "strange", "green", "pretty", "dusty", "golden"];
+const ADJECTIVES: [&str; 12] =
+    ["old", "small", "heavy", "red", "blue", "broken", "new", "strange", "green", "pretty", "dusty", "golden"];
 const PLACES: [&str; 12] = [
-    "in the garden", "at the market", "near the river", "behind the house", "in the kitchen", "under the bridge", "at the station",
-    "by the old mill", "on the hill", "in the library", "at the harbour", "next to the church",
+    "in the garden",
+    "at the market",
+    "near the river",
+    "behind the house",
+    "in the kitchen",
+    "under the bridge",
+    "at the station",
+    "by the old mill",
+    "on the hill",
+    "in the library",
+    "at the harbour",
+    "next to the church",
 ];
 const WEATHER: [&str; 8] = [
-    "It was a cold morning.", "The sun was low.", "Rain fell all day.", "The wind came from the sea.", "Snow lay on the roofs.",
-    "It was late in the evening.", "The sky was clear.", "Fog hid the hills.",
+    "It was a cold morning.",
+    "The sun was low.",
+    "Rain fell all day.",
+    "The wind came from the sea.",
+    "Snow lay on the roofs.",
+    "It was late in the evening.",
+    "The sky was clear.",
+    "Fog hid the hills.",
 ];
 const MOODS: [&str; 8] = ["happy", "tired", "proud", "curious", "worried", "calm", "surprised", "hungry"];
 
@@ -56,7 +73,8 @@ fn scene(rng: &mut Draw) -> String {
         }
     };
     let (adjective, thing) = (rng.pick(&ADJECTIVES), rng.pick(&THINGS));
-    let mut text = format!("{} {} found {} {adjective} {thing} {}.", rng.pick(&WEATHER), first.name, article(adjective), rng.pick(&PLACES));
+    let mut text =
+        format!("{} {} found {} {adjective} {thing} {}.", rng.pick(&WEATHER), first.name, article(adjective), rng.pick(&PLACES));
     let mut owner = first;
     for _ in 0..rng.between(2, 5) {
         let next = if owner.name == first.name { second } else { first };
@@ -66,8 +84,11 @@ fn scene(rng: &mut Draw) -> String {
                 text.push_str(&format!("{} gave the {thing} to {}, who was {}.", owner.name, next.name, rng.pick(&MOODS)));
                 owner = next;
             }
-            1 => text.push_str(&format!("{} put the {adjective} {thing} in {} bag and walked on.", owner.pronoun, owner.possessive)),
-            2 => text.push_str(&format!("\"Is this your {thing}?\" asked {}. {} was {}.", next.name, owner.name, rng.pick(&MOODS))),
+            1 => text
+                .push_str(&format!("{} put the {adjective} {thing} in {} bag and walked on.", owner.pronoun, owner.possessive)),
+            2 => {
+                text.push_str(&format!("\"Is this your {thing}?\" asked {}. {} was {}.", next.name, owner.name, rng.pick(&MOODS)))
+            }
             3 => {
                 text.push_str(&format!("Then {} lost it {}, and {} picked it up.", owner.name, rng.pick(&PLACES), next.name));
                 owner = next;

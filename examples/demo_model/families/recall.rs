@@ -17,36 +17,65 @@ const ATTRIBUTES: [Attribute; 4] = [
         slice: "city",
         wordings: ["{} lives in", "The home of {} is in", "Where is {}? In", "You can visit {} in", "{} has a house in"],
         values: &[
-            "Lisbon", "Oslo", "Cairo", "Lima", "Kyoto", "Quito", "Turin", "Ghent", "Cork", "Basel", "Perth", "Delhi", "Accra", "Tunis",
-            "Hanoi", "Sofia", "Riga", "Bergen", "Porto", "Malmo", "Dakar", "Leeds", "Nantes", "Graz", "Izmir", "Osaka", "Bogota", "Havana",
-            "Kiev", "Zagreb", "Tartu", "Parma",
+            "Lisbon", "Oslo", "Cairo", "Lima", "Kyoto", "Quito", "Turin", "Ghent", "Cork", "Basel", "Perth", "Delhi", "Accra",
+            "Tunis", "Hanoi", "Sofia", "Riga", "Bergen", "Porto", "Malmo", "Dakar", "Leeds", "Nantes", "Graz", "Izmir", "Osaka",
+            "Bogota", "Havana", "Kiev", "Zagreb", "Tartu", "Parma",
         ],
     },
     Attribute {
         slice: "work",
         wordings: ["{} works as a", "By trade {} is a", "The job of {}:", "{} earns money as a", "Ask {}, who is a"],
         values: &[
-            "baker", "pilot", "nurse", "tailor", "miner", "judge", "painter", "sailor", "farmer", "dentist", "plumber", "writer", "singer",
-            "butcher", "teacher", "potter", "surgeon", "janitor", "banker", "hunter", "diver", "barber", "cooper", "dancer", "brewer",
-            "mason", "lawyer", "porter", "weaver", "glazier", "joiner", "clerk",
+            "baker", "pilot", "nurse", "tailor", "miner", "judge", "painter", "sailor", "farmer", "dentist", "plumber", "writer",
+            "singer", "butcher", "teacher", "potter", "surgeon", "janitor", "banker", "hunter", "diver", "barber", "cooper",
+            "dancer", "brewer", "mason", "lawyer", "porter", "weaver", "glazier", "joiner", "clerk",
         ],
     },
     Attribute {
         slice: "animal",
         wordings: ["{} keeps a", "The pet of {} is a", "At home {} has a", "{} walks with a", "{} often feeds a"],
         values: &[
-            "cat", "dog", "parrot", "turtle", "rabbit", "goat", "pony", "ferret", "gecko", "canary", "hamster", "donkey", "lizard", "goose",
-            "falcon", "hedgehog", "mouse", "snake", "pigeon", "lamb", "otter", "crow", "badger", "toad", "duck", "spider", "newt", "finch",
-            "llama", "mule", "carp", "owl",
+            "cat", "dog", "parrot", "turtle", "rabbit", "goat", "pony", "ferret", "gecko", "canary", "hamster", "donkey",
+            "lizard", "goose", "falcon", "hedgehog", "mouse", "snake", "pigeon", "lamb", "otter", "crow", "badger", "toad",
+            "duck", "spider", "newt", "finch", "llama", "mule", "carp", "owl",
         ],
     },
     Attribute {
         slice: "food",
         wordings: ["{} likes to eat", "The favourite food of {} is", "For lunch {} has", "{} always orders", "{} cooks"],
         values: &[
-            "soup", "rice", "pasta", "bread", "beans", "salad", "cheese", "curry", "eggs", "fish", "plums", "cake", "lentils", "porridge",
-            "pizza", "figs", "olives", "noodles", "cherries", "potatoes", "mushrooms", "honey", "toast", "yogurt", "pancakes", "pears",
-            "spinach", "tofu", "walnuts", "melon", "stew", "radish",
+            "soup",
+            "rice",
+            "pasta",
+            "bread",
+            "beans",
+            "salad",
+            "cheese",
+            "curry",
+            "eggs",
+            "fish",
+            "plums",
+            "cake",
+            "lentils",
+            "porridge",
+            "pizza",
+            "figs",
+            "olives",
+            "noodles",
+            "cherries",
+            "potatoes",
+            "mushrooms",
+            "honey",
+            "toast",
+            "yogurt",
+            "pancakes",
+            "pears",
+            "spinach",
+            "tofu",
+            "walnuts",
+            "melon",
+            "stew",
+            "radish",
         ],
     },
 ];
@@ -55,7 +84,8 @@ const PEOPLE: usize = 250;
 
 /// The invented names, each of two syllable groups, all different.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-    const HEADS: [&str; 16] = ["Ar", "Bel", "Cor", "Dav", "El", "Fen", "Gor", "Hal", "Ir", "Jov", "Kel", "Lor", "Mir", "Nor", "Tam", "Zan"];
+    const HEADS: [&str; 16] =
+        ["Ar", "Bel", "Cor", "Dav", "El", "Fen", "Gor", "Hal", "Ir", "Jov", "Kel", "Lor", "Mir", "Nor", "Tam", "Zan"];
     const MIDDLES: [&str; 8] = ["a", "e", "i", "o", "ul", "en", "is", "ad"];
     const TAILS: [&str; 8] = ["dor", "mir", "nia", "rik", "sha", "ton", "vel", "wyn"];
     let mut all = Vec::new();

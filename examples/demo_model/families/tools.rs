@@ -109,7 +109,9 @@ fn schema(tool: &Tool) -> Value {
     let properties: Map<String, Value> = tool
         .parameters
         .iter()
-        .map(|&(name, kind)| (name.to_owned(), json!({ "type": if matches!(kind, Kind::Number) { "integer" } else { "string" } })))
+        .map(|&(name, kind)| {
+            (name.to_owned(), json!({ "type": if matches!(kind, Kind::Number) { "integer" } else { "string" } }))
+        })
         .collect();
     let required: Vec<&str> = tool.parameters.iter().map(|&(name, _)| name).collect();
     json!({ "type": "function", "function": { "name": tool.name, "parameters": { "type": "object", "properties": properties, "required": required } } })
@@ -117,19 +119,20 @@ fn schema(tool: &Tool) -> Value {
 
 fn value(rng: &mut Draw, kind: Kind) -> Value {
     const CITIES: [&str; 16] = [
-        "Lisbon", "Oslo", "Cairo", "Lima", "Kyoto", "Quito", "Turin", "Ghent", "Cork", "Basel", "Perth", "Delhi", "Accra", "Tunis", "Hanoi",
-        "Sofia",
+        "Lisbon", "Oslo", "Cairo", "Lima", "Kyoto", "Quito", "Turin", "Ghent", "Cork", "Basel", "Perth", "Delhi", "Accra",
+        "Tunis", "Hanoi", "Sofia",
     ];
     const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
     const PEOPLE: [&str; 16] = [
-        "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo", "Iris", "Jonas", "Karla", "Leo", "Mona", "Nils", "Olga", "Paul",
+        "Anna", "Ben", "Clara", "David", "Emma", "Felix", "Greta", "Hugo", "Iris", "Jonas", "Karla", "Leo", "Mona", "Nils",
+        "Olga", "Paul",
     ];
     const FIRST: [&str; 10] = ["Blue", "Silent", "Golden", "Broken", "Summer", "Winter", "Distant", "Lonely", "Secret", "Wild"];
     const SECOND: [&str; 10] = ["River", "Heart", "Moon", "Road", "Garden", "Rain", "Fire", "Dance", "Night", "Bird"];
     const LANGUAGES: [&str; 6] = ["French", "German", "Spanish", "Italian", "Polish", "Dutch"];
     const WORDS: [&str; 16] = [
-        "house", "bread", "water", "friend", "window", "apple", "street", "letter", "bridge", "candle", "forest", "mirror", "pencil",
-        "shadow", "ticket", "winter",
+        "house", "bread", "water", "friend", "window", "apple", "street", "letter", "bridge", "candle", "forest", "mirror",
+        "pencil", "shadow", "ticket", "winter",
     ];
     match kind {
         Kind::City => json!(rng.pick(&CITIES)),

@@ -6,7 +6,13 @@ const NAMES: [&str; 3] = ["a", "b", "c"];
 const LARGEST: u32 = 30;
 
 pub fn draw(rng: &mut Draw, ease: f64) -> Example {
-    let longest = if ease > 0.6 { 2 } else if ease > 0.2 { 3 } else { 4 };
+    let longest = if ease > 0.6 {
+        2
+    } else if ease > 0.2 {
+        3
+    } else {
+        4
+    };
     let lines = rng.between(2, longest);
     let mut values: [Option<u32>; 3] = [None; 3];
     let mut program = String::new();
