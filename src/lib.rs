@@ -10,4 +10,5 @@ pub mod event;
 pub mod metric;
 pub mod plan;
 pub mod scorer;
+pub mod stats;
 pub mod weights;

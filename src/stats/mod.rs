@@ -1,0 +1,69 @@
+//! Estimates, intervals and tests from plain numbers; each function names its source. Knows nothing of evaluations.
+//!
+//! Conventions of the whole room. Paired binary tables count `n10` = *loss* (canary right, variant wrong) and `n01` =
+//! *gain*; δ = (n01 − n10) / n, so negative is worse. `conf` is the two-sided confidence of an interval: a claim at
+//! one-sided level α uses conf = 1 − 2α. Counts are `u64` and become `f64` once tallied (exact below 2⁵³). What is
+//! undefined is `None`; no function panics on a finite number, and none compares a NaN: every input that may be one is
+//! tested first. `expected` values come from `tests/fixtures/stats/`.
+
+mod cluster;
+mod distributions;
+mod divergence;
+mod fay;
+mod incomplete_beta;
+mod mcnemar;
+mod missing;
+mod multiplicity;
+mod noninferiority;
+mod paired;
+mod pooled;
+mod power;
+mod proportion;
+mod quantile;
+mod solve;
+mod tango;
+
+pub use cluster::{ClusterMean, ClusterTango, cluster_mean, deff_by_design, tango_cluster};
+pub use distributions::{
+    binomial_cdf, binomial_pmf, binomial_sf, chi_squared_sf, normal_cdf, normal_quantile, normal_sf, t_quantile, t_sf, z_of,
+};
+pub use divergence::{DocumentErrors, KldStats, TokenColumns, kld_stats};
+pub use fay::{fay_diff, fay_p};
+pub use incomplete_beta::{beta_cdf, beta_quantile};
+pub use mcnemar::{DiscordantEffects, Mcnemar, discordant_effects, mcnemar};
+pub use missing::{Halves, MissingBounds, PairCounts, agreed, missing_bounds, pair_counts};
+pub use multiplicity::{Adjusted, adjust, holm};
+pub use noninferiority::{
+    Annotation, FailTests, Floor, MarginVerdict, NiTests, Tost, fail_tests, margin_verdict, ni_floor, ni_tests, tost_tango,
+};
+pub use paired::{Newcombe, PairTable, agresti_min, bonett_price, newcombe10, wald_diff};
+pub use pooled::{PooledTasks, TaskEffect, mover_macro, pooled};
+pub use power::{McnemarSize, Mde, NiSize, mde_mcnemar, ni_sample_size, power_mcnemar};
+pub use proportion::{clopper_pearson, jeffreys, midp_binom, wilson};
+pub use quantile::quantile;
+pub use solve::root;
+pub use tango::{rmle_loss, tango, tango_effective, tango_score};
+
+use serde::{Deserialize, Serialize};
+
+/// A two-sided interval and the estimate in it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Interval {
+    /// The point estimate.
+    pub estimate: f64,
+    /// The lower limit.
+    pub lower: f64,
+    /// The upper limit.
+    pub upper: f64,
+}
+
+impl Interval {
+    /// The same interval seen from the other side: signs and limits change places.
+    #[must_use]
+    pub fn mirrored(self) -> Self {
+        Self { estimate: -self.estimate, lower: -self.upper, upper: -self.lower }
+    }
+}
+
+#[cfg(test)]
+mod tests;
