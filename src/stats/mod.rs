@@ -9,17 +9,23 @@
 mod cluster;
 mod distributions;
 mod divergence;
+mod exact_power;
 mod fay;
 mod incomplete_beta;
 mod mcnemar;
+mod mean;
 mod missing;
 mod multiplicity;
+mod noise;
 mod noninferiority;
 mod paired;
 mod pooled;
+mod posterior;
 mod power;
 mod proportion;
 mod quantile;
+mod ratio;
+mod repeats;
 mod solve;
 mod tango;
 
@@ -28,19 +34,25 @@ pub use distributions::{
     binomial_cdf, binomial_pmf, binomial_sf, chi_squared_sf, normal_cdf, normal_quantile, normal_sf, t_quantile, t_sf, z_of,
 };
 pub use divergence::{DocumentErrors, KldStats, TokenColumns, kld_stats};
+pub use exact_power::{ExactPower, NiPower, exact_power_mcnemar, ni_power};
 pub use fay::{fay_diff, fay_p};
 pub use incomplete_beta::{beta_cdf, beta_quantile};
 pub use mcnemar::{DiscordantEffects, Mcnemar, discordant_effects, mcnemar};
+pub use mean::{Fieller, PairedMean, fieller, log_ratio_delta, log_ratio_latency, paired_t};
 pub use missing::{Halves, MissingBounds, PairCounts, agreed, missing_bounds, pair_counts};
 pub use multiplicity::{Adjusted, adjust, holm};
+pub use noise::{Excess, Overdispersion, aa_excess, run_overdispersion};
 pub use noninferiority::{
     Annotation, FailTests, Floor, MarginVerdict, NiTests, Tost, fail_tests, margin_verdict, ni_floor, ni_tests, tost_tango,
 };
 pub use paired::{Newcombe, PairTable, agresti_min, bonett_price, newcombe10, wald_diff};
 pub use pooled::{PooledTasks, TaskEffect, mover_macro, pooled};
+pub use posterior::{McnemarEvalue, Posterior, dirichlet_ni, mcnemar_evalue};
 pub use power::{McnemarSize, Mde, NiSize, mde_mcnemar, ni_sample_size, power_mcnemar};
 pub use proportion::{clopper_pearson, jeffreys, midp_binom, wilson};
-pub use quantile::quantile;
+pub use quantile::{QuantileInterval, quantile, quantile_ci};
+pub use ratio::{RatioNi, ratio_bonett_price, ratio_ni, ratio_score, ratio_wald_log};
+pub use repeats::{Epochs, PassAtK, epochs, pass_at_k};
 pub use solve::root;
 pub use tango::{rmle_loss, tango, tango_effective, tango_score};
 

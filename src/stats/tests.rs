@@ -76,7 +76,30 @@ proptest! {
         let _ = (power_mcnemar(x, y, z, x, 1), mde_mcnemar(n, x, y, z, 2), chi_squared_sf(x, 1.0), quantile(&[x, y, z], x));
         let _ = (normal_cdf(x), normal_quantile(x), holm(&[x, y, z]), adjust(&[x, y, z]), deff_by_design(&[a, b, n], x));
         let _ = (cluster_mean(&[x, y, z], &[a, b, n], x), tango_cluster(&[(n, a, b), (a, b, n)], x, y));
-        let _ = mover_macro(&[table, table], x);
+        let _ = (mover_macro(&[table, table], x), dirichlet_ni(&PairTable::of_flips(a % 99, b % 99, n % 999), x, y));
+        let _ = (ratio_score(&table, x), ratio_wald_log(&table, x), ratio_bonett_price(&table, x), ratio_ni(&table, x));
+        let _ = (paired_t(&[x, y], &[y, z], x, y), fieller(&[x, y], &[y, z], z), log_ratio_delta(&[x, y], &[y, z], z));
+        let _ = (log_ratio_latency(&[x, y], &[y, z], z), quantile_ci(&[x, y, z], x.fract().abs(), y));
+        let _ = (epochs(&[vec![x], vec![y]], &[vec![z, x], vec![y]], x), run_overdispersion(&[vec![x, y], vec![z, x]]));
+        let _ = (aa_excess(&[vec![x, y], vec![z, z]], &[vec![y], vec![x]]), mcnemar_evalue(a % 9999, b % 9999, x));
+        let _ = (ni_power(n % 200, x.fract(), y.fract(), z.fract(), 0.05), pass_at_k(n % 5000, a % 5000, b % 5000));
+        let _ = (kld_stats(TokenColumns { nll_variant: &[x], nll_canary: &[y], kld: &[z], delta_p: &[x], documents: &[] }));
+    }
+
+    #[test]
+    fn lower_ratio_limit_clears_a_recovery_just_where_its_score_test_rejects(table in table(), rho0 in 0.7..1.1_f64) {
+        prop_assume!(table.n() > 1 && table.n11 > 0);
+        let (z, score) = (normal_quantile(0.95), ratio_ni(&table, rho0).expect("in the domain").z_score);
+        prop_assume!((score - z).abs() > 1e-9);
+        prop_assert_eq!(ratio_score(&table, 0.9).expect("in the domain").lower > rho0, score > z);
+    }
+
+    #[test]
+    fn exact_interval_holds_the_exact_test(table in table(), margin in 0.001..0.3_f64) {
+        prop_assume!(table.n() > 0);
+        let p = fay_p(&table, -margin).expect("in the domain");
+        prop_assume!((p - 0.05).abs() > 1e-6);
+        prop_assert_eq!(fay_diff(&table, 0.9).expect("in the domain").lower > -margin, p < 0.05);
     }
 
     #[test]
