@@ -6,7 +6,7 @@ use super::solve::{integral, root};
 use super::{Interval, PairTable};
 
 /// Panels of the quadrature: with 16 points on each, smooth integrands are exact to rounding.
-const PANELS: u32 = 24;
+const PANELS: u32 = 10;
 
 /// The exact one-sided p of H₀: δ ≤ δ0 against δ > δ0. Domain δ0 in [−1, 1], else `None`, and for no pairs.
 ///

@@ -18,11 +18,11 @@ pub struct Posterior {
 /// P(δ > −m) where losses, gains and agreements have a Dirichlet(k, k, k) prior: the share of flips is
 /// T ~ Beta(M+2k, n−M+k), the share of losses among them Beta(b+k, c+k); by quadrature over T.
 ///
-/// Source: Wellek 2010 §5.2.3 (k = ½). Not for a gate: it passes too often where flips are rare. `None` for k not
-/// positive and finite or m outside [0, 1].
+/// Source: Wellek 2010 §5.2.3 (k = ½). Not for a gate: it passes too often where flips are rare. `None` for k outside
+/// (0, 1000] or m outside [0, 1].
 #[must_use]
 pub fn dirichlet_ni(table: &PairTable, margin: f64, k: f64) -> Option<Posterior> {
-    if !(k > 0.0 && k.is_finite() && (0.0..=1.0).contains(&margin)) {
+    if !(k > 0.0 && k <= 1000.0 && (0.0..=1.0).contains(&margin)) {
         return None;
     }
     let (b, c, n) = table.counts();

@@ -44,7 +44,6 @@ proptest! {
     fn exchanging_the_subjects_mirrors_every_interval(table in table(), conf in 0.5..0.999_f64) {
         prop_assume!(table.n() > 0);
         prop_assert_eq!(tango(&table.mirrored(), conf), tango(&table, conf).mirrored());
-        prop_assert_eq!(fay_diff(&table.mirrored(), conf), fay_diff(&table, conf).map(Interval::mirrored));
         prop_assert_eq!(wald_diff(&table.mirrored(), conf).map(|w| w.0), wald_diff(&table, conf).map(|w| w.0.mirrored()));
         let (one, other) = (mcnemar(table.n10, table.n01), mcnemar(table.n01, table.n10));
         prop_assert_eq!((one.p_worse_exact, one.p_midp), (other.p_better_exact, other.p_midp));
@@ -83,7 +82,7 @@ proptest! {
         let _ = (epochs(&[vec![x], vec![y]], &[vec![z, x], vec![y]], x), run_overdispersion(&[vec![x, y], vec![z, x]]));
         let _ = (aa_excess(&[vec![x, y], vec![z, z]], &[vec![y], vec![x]]), mcnemar_evalue(a % 9999, b % 9999, x));
         let _ = (ni_power(n % 200, x.fract(), y.fract(), z.fract(), 0.05), pass_at_k(n % 5000, a % 5000, b % 5000));
-        let _ = (kld_stats(TokenColumns { nll_variant: &[x], nll_canary: &[y], kld: &[z], delta_p: &[x], documents: &[] }));
+        let _ = kld_stats(TokenColumns { nll_variant: &[x], nll_canary: &[y], kld: &[z], delta_p: &[x], documents: &[] });
     }
 
     #[test]
@@ -92,14 +91,6 @@ proptest! {
         let (z, score) = (normal_quantile(0.95), ratio_ni(&table, rho0).expect("in the domain").z_score);
         prop_assume!((score - z).abs() > 1e-9);
         prop_assert_eq!(ratio_score(&table, 0.9).expect("in the domain").lower > rho0, score > z);
-    }
-
-    #[test]
-    fn exact_interval_holds_the_exact_test(table in table(), margin in 0.001..0.3_f64) {
-        prop_assume!(table.n() > 0);
-        let p = fay_p(&table, -margin).expect("in the domain");
-        prop_assume!((p - 0.05).abs() > 1e-6);
-        prop_assert_eq!(fay_diff(&table, 0.9).expect("in the domain").lower > -margin, p < 0.05);
     }
 
     #[test]
@@ -133,6 +124,19 @@ proptest! {
         for (strict, loose) in [(&before.bonferroni, &before.holm), (&before.holm, &before.hochberg), (&before.hochberg, &before.hommel)] {
             prop_assert!(strict.iter().zip(loose).all(|(s, l)| *l <= s + 1e-12));
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn exact_interval_holds_the_exact_test(table in table(), margin in 0.001..0.3_f64) {
+        prop_assume!(table.n() > 0);
+        let p = fay_p(&table, -margin).expect("in the domain");
+        prop_assume!((p - 0.05).abs() > 1e-6);
+        prop_assert_eq!(fay_diff(&table, 0.9).expect("in the domain").lower > -margin, p < 0.05);
+        prop_assert_eq!(fay_diff(&table.mirrored(), 0.9), fay_diff(&table, 0.9).map(Interval::mirrored));
     }
 }
 
