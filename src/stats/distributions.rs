@@ -9,10 +9,10 @@ use statrs::function::gamma::gamma_ur;
 use super::incomplete_beta::{binomial_like, tails};
 use super::solve::root;
 
-/// erfc(x) for x ≥ 0 to a relative 10⁻¹⁴: DLMF 7.6.2 (a series without cancellation) below 2, 7.9.1 above.
+/// erfc(x) for x ≥ 0 to a relative 10⁻¹⁴: DLMF 7.6.2 (a series without cancellation) below 1, 7.9.1 above.
 fn erfc_positive(x: f64) -> f64 {
     let scale = (-x * x).exp() / std::f64::consts::PI.sqrt();
-    if x < 2.0 {
+    if x < 1.0 {
         let (mut term, mut sum, mut k) = (x, x, 1.0);
         while term > sum * 1e-17 {
             term *= 2.0 * x * x / (2.0 * k + 1.0);
@@ -21,7 +21,7 @@ fn erfc_positive(x: f64) -> f64 {
         }
         return 1.0 - 2.0 * scale * sum;
     }
-    let fraction = (1..=120_u32).rev().fold(x, |below, k| x + 0.5 * f64::from(k) / below);
+    let fraction = (1..=200_u32).rev().fold(x, |below, k| x + 0.5 * f64::from(k) / below);
     scale / fraction
 }
 
