@@ -1,1 +1,22 @@
 //! Model files: GGUF and safetensors, read and written; quantization and its mixes.
+//!
+//! [`Checkpoint`] is one open model, whatever its form; it names tensors as GGUF does.
+
+mod checkpoint;
+mod config;
+mod error;
+mod facts;
+mod folder;
+mod gguf;
+mod layout;
+mod mapped;
+mod special;
+#[cfg(test)]
+mod tests;
+mod vocabulary;
+
+pub use checkpoint::{Checkpoint, Stored};
+pub use config::{Config, RopeOrder};
+pub use error::WeightsError;
+pub use facts::Facts;
+pub use special::Special;

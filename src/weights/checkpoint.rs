@@ -1,0 +1,215 @@
+//! One open model, whatever its form: its shape, its tokenizer and its tensors by GGUF name.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use candle_core::quantized::{QStorage, QTensor};
+use candle_core::{DType, Device, Tensor};
+use half::{bf16, f16};
+use tokenizers::Tokenizer;
+
+use super::facts::Known;
+use super::folder::Folder;
+use super::gguf::{self, Header, TensorType, Value};
+use super::layout::{self, Entries, Entry};
+use super::mapped::Mapped;
+use super::{Config, Facts, Special, WeightsError, vocabulary};
+
+/// A tensor as the file stores it.
+#[derive(Debug)]
+pub enum Stored {
+    /// Blocks with scales, shape [rows, columns].
+    Quantized(QTensor),
+    /// f32, f16 or bf16 on the CPU, shape [rows, columns] or [n].
+    Plain(Tensor),
+}
+
+/// One open model. The file stays mapped; tensors are copied out when asked for.
+pub struct Checkpoint {
+    path: PathBuf,
+    files: Vec<Mapped>,
+    entries: Entries,
+    config: Config,
+    tokenizer: Tokenizer,
+    template: Option<String>,
+    special: Special,
+    facts: Facts,
+    header: Option<Header>,
+}
+
+impl Checkpoint {
+    /// Opens a GGUF file, a safetensors file with config.json and tokenizer.json beside it, or a Hugging Face folder.
+    ///
+    /// `tokenizer` names a tokenizer.json to use in place of the model's own. Reads every weight once, for its digest.
+    pub fn open(path: &Path, tokenizer: Option<&Path>) -> Result<Self, WeightsError> {
+        let tokenizer = tokenizer.map(vocabulary::from_file).transpose()?;
+        if path.is_dir() || has_extension(path, "safetensors") {
+            return Self::from_folder(Folder::open(path)?, tokenizer);
+        }
+        let mut magic = [0; 4];
+        let read = |source| WeightsError::Read { path: path.to_owned(), source };
+        let mut file = File::open(path).map_err(read)?;
+        if file.read(&mut magic).map_err(read)? == 4 && magic == *gguf::MAGIC {
+            return Self::from_gguf(path, tokenizer);
+        }
+        let problem = "it neither begins with GGUF nor is named .safetensors".to_owned();
+        Err(WeightsError::NotAModel { path: path.to_owned(), problem })
+    }
+
+    fn from_folder(folder: Folder, tokenizer: Option<Tokenizer>) -> Result<Self, WeightsError> {
+        let Folder { files, entries, config, json, template, path } = folder;
+        layout::check(&path, &config, &entries)?;
+        let tokenizer = match tokenizer {
+            Some(tokenizer) => tokenizer,
+            None => vocabulary::from_file(&path.join("tokenizer.json"))?,
+        };
+        vocabulary::check_size(&path, &tokenizer, &config)?;
+        let [config_json, generation, settings] = &json;
+        let special = Special::from_json(&path, [config_json, generation, settings], &tokenizer)?;
+        let (quantization, quantizer) = (None, None);
+        let known = Known { path: &path, tokenizer: &tokenizer, template: template.as_deref(), quantization, quantizer };
+        let facts = Facts::gather(&files, &entries, known)?;
+        Ok(Self { path, files, entries, config, tokenizer, template, special, facts, header: None })
+    }
+
+    /// Opens a GGUF file with a tokenizer that is already at hand, or else the file's own.
+    pub(super) fn from_gguf(path: &Path, tokenizer: Option<Tokenizer>) -> Result<Self, WeightsError> {
+        let file = Mapped::open(path)?;
+        let header = gguf::parse(path, &file)?;
+        let config = Config::from_header(path, &header)?;
+        let entry = |tensor: &gguf::TensorInfo| {
+            let (bytes, kind, shape) = (tensor.bytes.clone(), tensor.kind, tensor.shape.clone());
+            (tensor.name.clone(), Entry { file: 0, bytes, kind, shape })
+        };
+        let entries: Entries = header.tensors.iter().map(entry).collect();
+        layout::check(path, &config, &entries)?;
+        let tokenizer = match tokenizer {
+            Some(tokenizer) => vocabulary::check_same(path, &header, tokenizer)?,
+            None => vocabulary::from_header(path, &header)?,
+        };
+        vocabulary::check_size(path, &tokenizer, &config)?;
+        let special = Special::from_header(path, &header, &tokenizer)?;
+        let text = |key: &str| header.get(key).and_then(Value::text).map(str::to_owned);
+        let template = text("tokenizer.chat_template");
+        let number = header.get("general.file_type").and_then(Value::integer);
+        let known = Known {
+            path,
+            tokenizer: &tokenizer,
+            template: template.as_deref(),
+            quantization: number.and_then(file_type).map(str::to_owned),
+            quantizer: text("quantgate.quantizer"),
+        };
+        let files = vec![file];
+        let facts = Facts::gather(&files, &entries, known)?;
+        let header = Some(header);
+        Ok(Self { path: path.to_owned(), files, entries, config, tokenizer, template, special, facts, header })
+    }
+
+    /// The model's shape.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The tokenizer; asked for special tokens it adds those that the file says (BOS). It never truncates or pads.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// The chat template, in Jinja.
+    pub fn chat_template(&self) -> Option<&str> {
+        self.template.as_deref()
+    }
+
+    /// The tokens with a role.
+    pub fn special(&self) -> &Special {
+        &self.special
+    }
+
+    /// Digests, size and quantization.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// Whether the model has a tensor of this GGUF name.
+    pub fn has(&self, name: &str) -> bool {
+        self.entries.contains_key(name)
+    }
+
+    /// A tensor in f32 on the CPU, de-quantized; shape [rows, columns] or [n].
+    ///
+    /// Names are GGUF's: `token_embd.weight`, `blk.N.attn_q.weight` and so on. The rows of q and k are in the file's own
+    /// order: see [`Config::rope`].
+    pub fn tensor(&self, name: &str) -> Result<Tensor, WeightsError> {
+        let fail = WeightsError::compute(&self.path, name);
+        match self.stored(name)? {
+            Stored::Quantized(blocks) => blocks.dequantize(&Device::Cpu).map_err(fail),
+            Stored::Plain(tensor) => tensor.to_dtype(DType::F32).map_err(fail),
+        }
+    }
+
+    /// A tensor as the file stores it, for engines that de-quantize batch by batch.
+    pub fn stored(&self, name: &str) -> Result<Stored, WeightsError> {
+        let entry = self.entry(name)?;
+        let bytes = self.bytes(entry);
+        let fail = WeightsError::compute(&self.path, name);
+        let shape = entry.shape.clone();
+        let plain = match entry.kind {
+            TensorType::F32 => Tensor::from_vec(decode(bytes, f32::from_le_bytes), shape, &Device::Cpu),
+            TensorType::F16 => Tensor::from_vec(decode(bytes, f16::from_le_bytes), shape, &Device::Cpu),
+            TensorType::BF16 => Tensor::from_vec(decode(bytes, bf16::from_le_bytes), shape, &Device::Cpu),
+            kind => {
+                let Some(dtype) = kind.dtype() else {
+                    let (path, tensor) = (self.path.clone(), name.to_owned());
+                    return Err(WeightsError::TensorType { path, tensor, kind: kind.to_string() });
+                };
+                let storage = QStorage::from_data(bytes.into(), &Device::Cpu, dtype).map_err(&fail)?;
+                return QTensor::new(storage, shape).map(Stored::Quantized).map_err(&fail);
+            }
+        };
+        plain.map(Stored::Plain).map_err(fail)
+    }
+
+    fn entry(&self, name: &str) -> Result<&Entry, WeightsError> {
+        let missing = || WeightsError::MissingTensor { path: self.path.clone(), tensor: name.to_owned() };
+        self.entries.get(name).ok_or_else(missing)
+    }
+
+    fn bytes(&self, entry: &Entry) -> &[u8] {
+        &self.files[entry.file][entry.bytes.clone()]
+    }
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
+}
+
+/// Decodes little-endian values; the mapped bytes need not be aligned for them.
+fn decode<T, const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
+    bytes.as_chunks::<N>().0.iter().map(|raw| value(*raw)).collect()
+}
+
+/// llama.cpp's names for `general.file_type`.
+fn file_type(number: i64) -> Option<&'static str> {
+    Some(match number {
+        0 => "f32",
+        1 => "f16",
+        2 => "q4_0",
+        3 => "q4_1",
+        7 => "q8_0",
+        8 => "q5_0",
+        9 => "q5_1",
+        10 => "q2_k",
+        11 => "q3_k_s",
+        12 => "q3_k_m",
+        13 => "q3_k_l",
+        14 => "q4_k_s",
+        15 => "q4_k_m",
+        16 => "q5_k_s",
+        17 => "q5_k_m",
+        18 => "q6_k",
+        21 => "q2_k_s",
+        32 => "bf16",
+        _ => return None,
+    })
+}

@@ -1,0 +1,271 @@
+//! The shape of a model, from config.json or from GGUF metadata; whatever the decoder doesn't do is refused by name.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use super::WeightsError;
+use super::gguf::{Header, Value};
+
+/// Which pairs of a head's values are turned together by rotary embedding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RopeOrder {
+    /// Value `i` with value `i + head_size / 2`: Hugging Face.
+    Half,
+    /// Value `2i` with value `2i + 1`: llama in GGUF.
+    Interleaved,
+}
+
+/// The hyperparameters of a decoder of the llama family.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The family, as GGUF spells it: `llama`.
+    pub architecture: String,
+    /// Number of blocks.
+    pub layers: usize,
+    /// Length of a token's vector.
+    pub width: usize,
+    /// Length of the vector within a feed-forward part.
+    pub feed_forward: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Length of a head's vector; `heads * head_size` need not be `width`.
+    pub head_size: usize,
+    /// Rows of the embedding; may be more than the tokenizer has tokens.
+    pub vocabulary: usize,
+    /// Most positions that the model was trained for.
+    pub context: usize,
+    /// Base of the rotary embedding's frequencies.
+    pub rope_base: f32,
+    /// What root-mean-square norms add to the mean square.
+    pub norm_epsilon: f32,
+    /// Whether the output head is the embedding itself.
+    pub tied: bool,
+    /// Which values turn together, given how this file orders the rows of q and k.
+    pub rope: RopeOrder,
+}
+
+impl Config {
+    /// Reads a Hugging Face config.json; `path` is for messages.
+    pub(super) fn from_json(path: &Path, json: &Json) -> Result<Self, WeightsError> {
+        refuse_json(path, json)?;
+        let keys = JsonKeys { path, json };
+        let heads = keys.count("num_attention_heads")?;
+        let width = keys.count("hidden_size")?;
+        let config = Self {
+            architecture: "llama".to_owned(),
+            layers: keys.count("num_hidden_layers")?,
+            width,
+            feed_forward: keys.count("intermediate_size")?,
+            heads,
+            kv_heads: keys.count_or("num_key_value_heads", heads)?,
+            head_size: keys.count_or("head_dim", width / heads)?,
+            vocabulary: keys.count("vocab_size")?,
+            context: keys.count("max_position_embeddings")?,
+            rope_base: keys.rope_base()?,
+            norm_epsilon: keys.real_or("rms_norm_eps", 1e-6)?,
+            tied: json.get("tie_word_embeddings").and_then(Json::as_bool).unwrap_or(false),
+            rope: RopeOrder::Half,
+        };
+        config.check(path)
+    }
+
+    /// Reads GGUF metadata; `path` is for messages.
+    pub(super) fn from_header(path: &Path, header: &Header) -> Result<Self, WeightsError> {
+        refuse_header(path, header)?;
+        let keys = HeaderKeys { path, header };
+        let heads = keys.count("llama.attention.head_count")?;
+        let width = keys.count("llama.embedding_length")?;
+        let head_size = keys.count_or("llama.attention.key_length", width / heads)?;
+        keys.same("llama.attention.value_length", head_size)?;
+        keys.same("llama.rope.dimension_count", head_size)?;
+        let embedding = header.tensors.iter().find(|tensor| tensor.name == "token_embd.weight");
+        let config = Self {
+            architecture: "llama".to_owned(),
+            layers: keys.count("llama.block_count")?,
+            width,
+            feed_forward: keys.count("llama.feed_forward_length")?,
+            heads,
+            kv_heads: keys.count_or("llama.attention.head_count_kv", heads)?,
+            head_size,
+            vocabulary: match embedding {
+                Some(tensor) => tensor.shape[0],
+                None => keys.count("llama.vocab_size")?,
+            },
+            context: keys.count("llama.context_length")?,
+            rope_base: keys.real_or("llama.rope.freq_base", Some(10_000.0))?,
+            norm_epsilon: keys.real_or("llama.attention.layer_norm_rms_epsilon", None)?,
+            tied: !header.tensors.iter().any(|tensor| tensor.name == "output.weight"),
+            rope: RopeOrder::Interleaved,
+        };
+        config.check(path)
+    }
+
+    fn check(self, path: &Path) -> Result<Self, WeightsError> {
+        let refuse = |what: String| Err(WeightsError::malformed(path, what));
+        if !self.heads.is_multiple_of(self.kv_heads) {
+            return refuse(format!("{} query heads cannot share {} key heads evenly", self.heads, self.kv_heads));
+        }
+        if !self.head_size.is_multiple_of(2) {
+            return refuse(format!("a head of {} values cannot be turned in pairs", self.head_size));
+        }
+        let sane = |real: f32| real.is_finite() && real > 0.0;
+        if !sane(self.rope_base) || !sane(self.norm_epsilon) {
+            return refuse(format!("rope base {} or norm epsilon {} is not positive", self.rope_base, self.norm_epsilon));
+        }
+        Ok(self)
+    }
+}
+
+/// The largest count that makes sense for any hyperparameter.
+const LARGEST: u64 = 1 << 31;
+
+fn in_range(path: &Path, key: &str, value: Option<u64>) -> Result<usize, WeightsError> {
+    match value {
+        Some(count) if (1..LARGEST).contains(&count) => Ok(count as usize),
+        _ => Err(WeightsError::key(path, key, format!("must be a whole number from 1 to {}", LARGEST - 1))),
+    }
+}
+
+/// config.json with the path for messages.
+struct JsonKeys<'a> {
+    path: &'a Path,
+    json: &'a Json,
+}
+
+impl JsonKeys<'_> {
+    fn find(&self, key: &str) -> Option<&Json> {
+        self.json.get(key).filter(|value| !value.is_null())
+    }
+
+    fn count(&self, key: &str) -> Result<usize, WeightsError> {
+        match self.find(key) {
+            Some(value) => in_range(self.path, key, value.as_u64()),
+            None => Err(WeightsError::key(self.path, key, "is missing")),
+        }
+    }
+
+    fn count_or(&self, key: &str, default: usize) -> Result<usize, WeightsError> {
+        if self.find(key).is_none() { Ok(default) } else { self.count(key) }
+    }
+
+    fn real_or(&self, key: &str, default: f32) -> Result<f32, WeightsError> {
+        let Some(value) = self.find(key) else { return Ok(default) };
+        value.as_f64().map(|real| real as f32).ok_or_else(|| WeightsError::key(self.path, key, "must be a number"))
+    }
+
+    /// The base's two homes: its own key, and the `rope_parameters` of newer files.
+    fn rope_base(&self) -> Result<f32, WeightsError> {
+        match self.find("rope_parameters") {
+            Some(parameters) => JsonKeys { path: self.path, json: parameters }.real_or("rope_theta", 10_000.0),
+            None => self.real_or("rope_theta", 10_000.0),
+        }
+    }
+}
+
+fn refuse_json(path: &Path, json: &Json) -> Result<(), WeightsError> {
+    let refuse = |feature: String| Err(WeightsError::unsupported(path, feature, ""));
+    match json.get("model_type").and_then(Json::as_str) {
+        Some("llama" | "mistral") => {}
+        Some(other) => return Err(architecture(path, other)),
+        None => return Err(WeightsError::key(path, "model_type", "is missing")),
+    }
+    let set = |key: &str| json.get(key).filter(|value| !matches!(value, Json::Null | Json::Bool(false)));
+    for key in ["attention_bias", "mlp_bias", "sliding_window", "quantization_config"] {
+        if let Some(value) = set(key) {
+            return refuse(format!("`{key}` = {value}"));
+        }
+    }
+    if let Some(activation) = set("hidden_act").filter(|value| value.as_str() != Some("silu")) {
+        return refuse(format!("`hidden_act` = {activation}"));
+    }
+    if let Some(factor) = set("partial_rotary_factor").filter(|value| value.as_f64() != Some(1.0)) {
+        return refuse(format!("`partial_rotary_factor` = {factor}"));
+    }
+    for key in ["rope_scaling", "rope_parameters"] {
+        let Some(rope) = set(key) else { continue };
+        let kind = rope.get("rope_type").or_else(|| rope.get("type"));
+        if kind.is_some_and(|kind| kind != "default") || (kind.is_none() && rope.get("factor").is_some()) {
+            return refuse(format!("rotary scaling (`{key}` = {rope})"));
+        }
+    }
+    Ok(())
+}
+
+fn architecture(path: &Path, name: &str) -> WeightsError {
+    WeightsError::unsupported(path, format!("the architecture `{name}`"), "models of the llama architecture can be loaded")
+}
+
+/// GGUF metadata with the path for messages.
+struct HeaderKeys<'a> {
+    path: &'a Path,
+    header: &'a Header,
+}
+
+impl HeaderKeys<'_> {
+    fn count(&self, key: &str) -> Result<usize, WeightsError> {
+        match self.header.get(key) {
+            // Some writers store one number per layer.
+            Some(Value::Array(array)) => {
+                let counts = array.integers().unwrap_or_default();
+                let even = counts.first().filter(|first| counts.iter().all(|count| count == *first));
+                let Some(count) = even else {
+                    return Err(WeightsError::unsupported(self.path, format!("`{key}` that differs between layers"), ""));
+                };
+                in_range(self.path, key, u64::try_from(*count).ok())
+            }
+            Some(value) => in_range(self.path, key, value.integer().and_then(|count| u64::try_from(count).ok())),
+            None => Err(WeightsError::key(self.path, key, "is missing")),
+        }
+    }
+
+    fn count_or(&self, key: &str, default: usize) -> Result<usize, WeightsError> {
+        if self.header.get(key).is_none() { Ok(default) } else { self.count(key) }
+    }
+
+    /// Refuses a key that is there and differs from what the decoder assumes.
+    fn same(&self, key: &str, expected: usize) -> Result<(), WeightsError> {
+        let found = self.count_or(key, expected)?;
+        if found == expected {
+            return Ok(());
+        }
+        let feature = format!("`{key}` = {found} with heads of {expected} values");
+        Err(WeightsError::unsupported(self.path, feature, ""))
+    }
+
+    fn real_or(&self, key: &str, default: Option<f64>) -> Result<f32, WeightsError> {
+        let value = match self.header.get(key) {
+            Some(value) => value.real().ok_or_else(|| WeightsError::key(self.path, key, "must be a real number"))?,
+            None => default.ok_or_else(|| WeightsError::key(self.path, key, "is missing"))?,
+        };
+        Ok(value as f32)
+    }
+}
+
+fn refuse_header(path: &Path, header: &Header) -> Result<(), WeightsError> {
+    match header.get("general.architecture").and_then(Value::text) {
+        Some("llama") => {}
+        Some(other) => return Err(architecture(path, other)),
+        None => return Err(WeightsError::key(path, "general.architecture", "is missing")),
+    }
+    let number = |value: &Value| value.real().or_else(|| value.integer().map(|integer| integer as f64));
+    for (key, value) in &header.metadata {
+        let harmless = match key.as_str() {
+            "llama.rope.scaling.type" => value.text() == Some("none"),
+            "llama.rope.scale_linear" => number(value) == Some(1.0),
+            "llama.expert_count" | "llama.expert_used_count" | "llama.attention.sliding_window" => number(value) == Some(0.0),
+            "llama.attention.causal" => *value == Value::Bool(true),
+            "split.count" if number(value).is_some_and(|parts| parts > 1.0) => {
+                let hint = "join the parts first: llama-gguf-split --merge";
+                return Err(WeightsError::unsupported(path, "a model in several GGUF files", hint));
+            }
+            other => !other.starts_with("llama.rope.scaling."),
+        };
+        if !harmless {
+            return Err(WeightsError::unsupported(path, format!("`{key}` = {value:?}"), ""));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! Hugging Face layout: config.json, the tokenizer's files and safetensors in one file or several.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use safetensors::{Dtype, SafeTensors};
+use serde_json::Value as Json;
+
+use super::gguf::TensorType;
+use super::layout::{Entries, Entry, gguf_name};
+use super::mapped::Mapped;
+use super::{Config, WeightsError};
+
+/// The largest JSON file that is read (a tokenizer of 256 thousand tokens takes about 30 MiB).
+const LARGEST_JSON: u64 = 256 << 20;
+
+/// A model's files, opened and checked against each other.
+pub(super) struct Folder {
+    /// The safetensors files.
+    pub(super) files: Vec<Mapped>,
+    /// The tensors by GGUF name.
+    pub(super) entries: Entries,
+    /// config.json, as numbers.
+    pub(super) config: Config,
+    /// `config.json`, `generation_config.json` and `tokenizer_config.json` as they are; null where absent.
+    pub(super) json: [Json; 3],
+    /// The chat template.
+    pub(super) template: Option<String>,
+    /// The folder.
+    pub(super) path: PathBuf,
+}
+
+impl Folder {
+    /// Opens a folder, or one safetensors file with the others beside it.
+    pub(super) fn open(path: &Path) -> Result<Self, WeightsError> {
+        let (folder, weights) = if path.is_dir() {
+            (path.to_owned(), weights_files(path)?)
+        } else {
+            let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            (folder.to_owned(), vec![path.to_owned()])
+        };
+        let config_path = folder.join("config.json");
+        let Some(config_json) = read_json(&config_path)? else {
+            let problem = "there is no config.json in its folder".to_owned();
+            return Err(WeightsError::NotAModel { path: path.to_owned(), problem });
+        };
+        let config = Config::from_json(&config_path, &config_json)?;
+        let generation = read_json(&folder.join("generation_config.json"))?.unwrap_or_default();
+        let settings = read_json(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
+        let template = template(&folder, &settings)?;
+        let files = weights.iter().map(|file| Mapped::open(file)).collect::<Result<Vec<_>, _>>()?;
+        let mut entries = Entries::new();
+        for (index, file) in files.iter().enumerate() {
+            add_tensors(&mut entries, index, file)?;
+        }
+        if config.tied {
+            // Some writers store the shared matrix under both names.
+            entries.remove("output.weight");
+        }
+        Ok(Self { files, entries, config, json: [config_json, generation, settings], template, path: folder })
+    }
+}
+
+/// The files that an index names, or the only one.
+fn weights_files(folder: &Path) -> Result<Vec<PathBuf>, WeightsError> {
+    let single = folder.join("model.safetensors");
+    if single.is_file() {
+        return Ok(vec![single]);
+    }
+    let index_path = folder.join("model.safetensors.index.json");
+    let Some(index) = read_json(&index_path)? else {
+        let problem = "it holds neither model.safetensors nor model.safetensors.index.json".to_owned();
+        return Err(WeightsError::NotAModel { path: folder.to_owned(), problem });
+    };
+    let Some(map) = index.get("weight_map").and_then(Json::as_object) else {
+        return Err(WeightsError::key(&index_path, "weight_map", "must be an object of tensor and file names"));
+    };
+    let names: BTreeSet<&str> = map.values().filter_map(Json::as_str).collect();
+    if let Some(name) = names.iter().find(|name| name.contains(['/', '\\'])) {
+        return Err(WeightsError::key(&index_path, "weight_map", format!("names `{name}`, which is not beside it")));
+    }
+    Ok(names.into_iter().map(|name| folder.join(name)).collect())
+}
+
+/// Reads a JSON file; none where it doesn't exist.
+pub(super) fn read_json(path: &Path) -> Result<Option<Json>, WeightsError> {
+    let Some(text) = read_text(path)? else { return Ok(None) };
+    let json = serde_json::from_str(&text);
+    json.map(Some).map_err(|error| WeightsError::malformed(path, format!("it is not valid JSON: {error}")))
+}
+
+fn read_text(path: &Path) -> Result<Option<String>, WeightsError> {
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let read = |source| WeightsError::Read { path: path.to_owned(), source };
+    if std::fs::metadata(path).map_err(read)?.len() > LARGEST_JSON {
+        return Err(WeightsError::malformed(path, "it is larger than any file of its name"));
+    }
+    std::fs::read_to_string(path).map(Some).map_err(read)
+}
+
+/// The template's three homes: a file of its own, a text in `tokenizer_config.json`, or the one named `default` in a list there.
+fn template(folder: &Path, settings: &Json) -> Result<Option<String>, WeightsError> {
+    if let Some(text) = read_text(&folder.join("chat_template.jinja"))? {
+        return Ok(Some(text));
+    }
+    let value = settings.get("chat_template").unwrap_or(&Json::Null);
+    let named = |list: &Vec<Json>| list.iter().find(|entry| entry["name"] == "default").map(|entry| entry["template"].clone());
+    let value = value.as_array().map_or_else(|| value.clone(), |list| named(list).unwrap_or_default());
+    Ok(value.as_str().map(str::to_owned))
+}
+
+fn add_tensors(entries: &mut Entries, index: usize, file: &Mapped) -> Result<(), WeightsError> {
+    let path = file.path();
+    if let Some(missing) = missing_bytes(file) {
+        return Err(missing);
+    }
+    let (header, metadata) = SafeTensors::read_metadata(file)
+        .map_err(|error| WeightsError::malformed(path, format!("its safetensors header is wrong: {error}")))?;
+    for (name, info) in metadata.tensors() {
+        // Old checkpoints carry the rotary frequencies, which follow from the configuration.
+        if name.ends_with("rotary_emb.inv_freq") {
+            continue;
+        }
+        let Some(gguf) = gguf_name(&name) else {
+            let hint = "plain llama models have no such tensor";
+            return Err(WeightsError::unsupported(path, format!("tensor `{name}`"), hint));
+        };
+        let kind = match info.dtype {
+            Dtype::F32 => TensorType::F32,
+            Dtype::F16 => TensorType::F16,
+            Dtype::BF16 => TensorType::BF16,
+            other => {
+                let kind = format!("{other:?}").to_lowercase();
+                return Err(WeightsError::TensorType { path: path.to_owned(), tensor: name, kind });
+            }
+        };
+        let bytes = header + 8 + info.data_offsets.0..header + 8 + info.data_offsets.1;
+        let entry = Entry { file: index, bytes, kind, shape: info.shape.clone() };
+        if entries.insert(gguf, entry).is_some() {
+            return Err(WeightsError::malformed(path, format!("tensor `{name}` is also in another file")));
+        }
+    }
+    Ok(())
+}
+
+/// Tells a file that was cut off from one that is wrong: the library has one word for both.
+fn missing_bytes(file: &Mapped) -> Option<WeightsError> {
+    let length = u64::from_le_bytes(*file.first_chunk::<8>()?);
+    let truncated = |part: String, missing| WeightsError::Truncated { path: file.path().to_owned(), part, missing };
+    let end = length.checked_add(8)?;
+    let have = file.len() as u64;
+    if end > have {
+        let plausible = file.get(8) == Some(&b'{') && length <= 100 << 20;
+        return plausible.then(|| truncated("its header".to_owned(), end - have));
+    }
+    let header: Json = serde_json::from_slice(&file[8..end as usize]).ok()?;
+    let tensors = header.as_object()?.iter().filter_map(|(name, info)| {
+        let last = info.get("data_offsets")?.get(1)?.as_u64()?;
+        Some((last.checked_add(end)?, name))
+    });
+    let mut cut: Vec<(u64, &String)> = tensors.filter(|(last, _)| *last > have).collect();
+    cut.sort_unstable();
+    let needed = cut.last()?.0;
+    cut.first().map(|(_, name)| truncated(format!("tensor `{name}`"), needed - have))
+}
