@@ -170,6 +170,23 @@ impl Checkpoint {
         plain.map(Stored::Plain).map_err(fail)
     }
 
+    /// Where the model was found.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The GGUF header; none for Hugging Face files.
+    pub(super) fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
+    /// Refuses a model with quantized tensors: quantizing twice would measure both steps.
+    pub(super) fn must_be_plain(&self) -> Result<(), WeightsError> {
+        let Some((name, entry)) = self.entries.iter().find(|(_, entry)| !entry.kind.is_plain()) else { return Ok(()) };
+        let feature = format!("quantizing a model that is quantized already (tensor `{name}` is {})", entry.kind);
+        Err(WeightsError::unsupported(&self.path, feature, "start from the f32, f16 or bf16 original"))
+    }
+
     fn entry(&self, name: &str) -> Result<&Entry, WeightsError> {
         let missing = || WeightsError::MissingTensor { path: self.path.clone(), tensor: name.to_owned() };
         self.entries.get(name).ok_or_else(missing)

@@ -63,6 +63,11 @@ impl Facts {
             quantizer: known.quantizer,
         })
     }
+
+    /// The digest of a tokenizer alone; `path` is for messages.
+    pub(super) fn vocabulary_of(path: &Path, tokenizer: &Tokenizer) -> Result<Digest, WeightsError> {
+        vocabulary_digest(path, tokenizer)
+    }
 }
 
 fn weights_of(shape: &[usize]) -> u64 {

@@ -4,12 +4,15 @@
 
 mod checkpoint;
 mod config;
+mod describe;
 mod error;
 mod facts;
 mod folder;
 mod gguf;
 mod layout;
 mod mapped;
+mod quantize;
+mod recipe;
 mod special;
 #[cfg(test)]
 mod tests;
@@ -19,4 +22,6 @@ pub use checkpoint::{Checkpoint, Stored};
 pub use config::{Config, RopeOrder};
 pub use error::WeightsError;
 pub use facts::Facts;
+pub use quantize::quantize;
+pub use recipe::Recipe;
 pub use special::Special;

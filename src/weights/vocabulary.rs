@@ -9,18 +9,19 @@ use super::gguf::{Array, Header, Value};
 use super::{Config, WeightsError};
 
 /// How a byte-level vocabulary's text is split before merging.
-struct Split {
+pub(super) struct Split {
     /// llama.cpp's name for it.
-    name: &'static str,
+    pub(super) name: &'static str,
     /// The pattern, as tokenizer.json files have it; the byte-level step's own where `name` is `gpt-2`.
-    pattern: &'static str,
+    pub(super) pattern: &'static str,
     /// Whether a piece that is a token as a whole is taken without merging.
-    ignore_merges: bool,
+    pub(super) ignore_merges: bool,
     /// Whether texts begin with BOS where the file doesn't say.
     add_bos: bool,
 }
 
-const SPLITS: [Split; 3] = [
+/// The ways of splitting that are known.
+pub(super) const SPLITS: [Split; 3] = [
     Split {
         name: "qwen2",
         pattern: r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
@@ -42,10 +43,11 @@ const SPLITS: [Split; 3] = [
 ];
 
 /// GGUF's token types.
-const CONTROL: i64 = 3;
-const USER_DEFINED: i64 = 4;
-const UNUSED: i64 = 5;
-const UNKNOWN: i64 = 2;
+pub(super) const NORMAL: i64 = 1;
+pub(super) const UNKNOWN: i64 = 2;
+pub(super) const CONTROL: i64 = 3;
+pub(super) const USER_DEFINED: i64 = 4;
+pub(super) const UNUSED: i64 = 5;
 
 /// Loads a tokenizer.json; truncation and padding that it may ask for are turned off.
 pub(super) fn from_file(path: &Path) -> Result<Tokenizer, WeightsError> {
@@ -77,7 +79,7 @@ pub(super) fn check_same(path: &Path, header: &Header, tokenizer: Tokenizer) -> 
     let Some(tokens) = array(header, "tokens").and_then(Array::texts) else { return Ok(tokenizer) };
     let types = array(header, "token_type").and_then(Array::integers).unwrap_or_default();
     for (id, token) in tokens.iter().enumerate() {
-        let ordinary = types.get(id).is_none_or(|kind| *kind == 1);
+        let ordinary = types.get(id).is_none_or(|kind| *kind == NORMAL);
         let theirs = tokenizer.id_to_token(id as u32);
         if ordinary && theirs.as_deref() != Some(*token) {
             let theirs = theirs.map_or_else(|| "no token".to_owned(), |theirs| format!("{theirs:?}"));

@@ -50,6 +50,15 @@ const KNOWN: &[Row] = &[
 impl TensorType {
     pub(in crate::weights) const F32: Self = Self(0);
     pub(in crate::weights) const F16: Self = Self(1);
+    pub(in crate::weights) const Q4_0: Self = Self(2);
+    pub(in crate::weights) const Q5_0: Self = Self(6);
+    pub(in crate::weights) const Q5_1: Self = Self(7);
+    pub(in crate::weights) const Q8_0: Self = Self(8);
+    pub(in crate::weights) const Q2_K: Self = Self(10);
+    pub(in crate::weights) const Q3_K: Self = Self(11);
+    pub(in crate::weights) const Q4_K: Self = Self(12);
+    pub(in crate::weights) const Q5_K: Self = Self(13);
+    pub(in crate::weights) const Q6_K: Self = Self(14);
     pub(in crate::weights) const BF16: Self = Self(30);
 
     fn row(self) -> Option<&'static Row> {

@@ -3,10 +3,12 @@
 mod kind;
 mod reader;
 mod value;
+mod writer;
 
 pub(super) use kind::TensorType;
 pub(super) use reader::{Header, TensorInfo, parse};
 pub(super) use value::{Array, Value};
+pub(super) use writer::{TensorPlan, Writer};
 
 /// The four bytes that every GGUF file begins with.
 pub(super) const MAGIC: &[u8; 4] = b"GGUF";

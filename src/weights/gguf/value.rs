@@ -135,6 +135,25 @@ impl Value {
         })
     }
 
+    /// What kind of value it is.
+    pub(super) fn kind(&self) -> Kind {
+        match self {
+            Self::U8(_) => Kind::U8,
+            Self::I8(_) => Kind::I8,
+            Self::U16(_) => Kind::U16,
+            Self::I16(_) => Kind::I16,
+            Self::U32(_) => Kind::U32,
+            Self::I32(_) => Kind::I32,
+            Self::F32(_) => Kind::F32,
+            Self::Bool(_) => Kind::Bool,
+            Self::Text(_) => Kind::Text,
+            Self::Array(_) => Kind::Array,
+            Self::U64(_) => Kind::U64,
+            Self::I64(_) => Kind::I64,
+            Self::F64(_) => Kind::F64,
+        }
+    }
+
     /// The value as a whole number, where it is one.
     pub(in crate::weights) fn integer(&self) -> Option<i64> {
         match self {

@@ -1,0 +1,154 @@
+//! A model's description as GGUF metadata: its shape, its tokenizer and its chat template.
+
+use std::path::Path;
+
+use serde_json::Value as Json;
+
+use super::gguf::{Array, Value};
+use super::vocabulary::{CONTROL, NORMAL, SPLITS, Split, UNUSED, USER_DEFINED};
+use super::{Checkpoint, Config, Special, WeightsError};
+
+/// Keys and values, in the order in which they are written.
+pub(super) type Metadata = Vec<(String, Value)>;
+
+/// Describes a model that was opened from Hugging Face files.
+pub(super) fn describe(source: &Checkpoint, name: &str) -> Result<Metadata, WeightsError> {
+    let mut metadata = Metadata::new();
+    let mut put = |key: &str, value: Value| metadata.push((key.to_owned(), value));
+    put("general.architecture", Value::Text("llama".to_owned()));
+    put("general.type", Value::Text("model".to_owned()));
+    put("general.name", Value::Text(name.to_owned()));
+    shape(&mut metadata, source.config());
+    tokenizer(&mut metadata, source)?;
+    roles(&mut metadata, source.special());
+    if let Some(template) = source.chat_template() {
+        metadata.push(("tokenizer.chat_template".to_owned(), Value::Text(template.to_owned())));
+    }
+    Ok(metadata)
+}
+
+fn shape(metadata: &mut Metadata, config: &Config) {
+    let counts = [
+        ("vocab_size", config.vocabulary),
+        ("context_length", config.context),
+        ("embedding_length", config.width),
+        ("block_count", config.layers),
+        ("feed_forward_length", config.feed_forward),
+        ("rope.dimension_count", config.head_size),
+        ("attention.head_count", config.heads),
+        ("attention.head_count_kv", config.kv_heads),
+        ("attention.key_length", config.head_size),
+        ("attention.value_length", config.head_size),
+    ];
+    // Counts were checked to be below 2^31 when the configuration was read.
+    metadata.extend(counts.map(|(key, count)| (format!("llama.{key}"), Value::U32(count as u32))));
+    metadata.push(("llama.attention.layer_norm_rms_epsilon".to_owned(), Value::F32(config.norm_epsilon)));
+    metadata.push(("llama.rope.freq_base".to_owned(), Value::F32(config.rope_base)));
+}
+
+fn roles(metadata: &mut Metadata, special: &Special) {
+    let end = |index: usize| special.eos.get(index).copied();
+    let roles = [
+        ("bos", special.bos),
+        ("eos", end(0)),
+        ("eot", end(1)),
+        ("eom", end(2)),
+        ("unknown", special.unk),
+        ("padding", special.pad),
+    ];
+    for (role, id) in roles {
+        metadata.extend(id.map(|id| (format!("tokenizer.ggml.{role}_token_id"), Value::U32(id))));
+    }
+    metadata.push(("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(special.add_bos)));
+}
+
+fn tokenizer(metadata: &mut Metadata, source: &Checkpoint) -> Result<(), WeightsError> {
+    let path = source.path();
+    let refuse = |problem: String| WeightsError::tokenizer(path, format!("GGUF cannot hold this tokenizer: {problem}"));
+    let json = serde_json::to_value(source.tokenizer()).map_err(|error| refuse(error.to_string()))?;
+    let split = split_of(path, &json)?;
+    let (tokens, types) = tokens(source, &json).map_err(&refuse)?;
+    let merges: Option<Vec<String>> = json["model"]["merges"].as_array().and_then(|merges| merges.iter().map(merge).collect());
+    let merges = merges.ok_or_else(|| refuse("its merges are not pairs of tokens without spaces".to_owned()))?;
+    let mut put = |key: &str, value: Value| metadata.push((format!("tokenizer.ggml.{key}"), value));
+    put("model", Value::Text("gpt2".to_owned()));
+    put("pre", Value::Text(split.name.to_owned()));
+    put("tokens", Value::Array(Array::of_texts(tokens.iter().map(String::as_str))));
+    put("token_type", Value::Array(Array::of_integers(&types)));
+    put("merges", Value::Array(Array::of_texts(merges.iter().map(String::as_str))));
+    if adds_end(source) {
+        put("add_eos_token", Value::Bool(true));
+    }
+    Ok(())
+}
+
+/// A merge as GGUF spells it; tokenizer.json has had two spellings.
+fn merge(merge: &Json) -> Option<String> {
+    match merge {
+        Json::String(text) if text.matches(' ').count() == 1 => Some(text.clone()),
+        Json::Array(pair) => match pair.as_slice() {
+            [Json::String(left), Json::String(right)] if !left.contains(' ') && !right.contains(' ') => {
+                Some(format!("{left} {right}"))
+            }
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn adds_end(source: &Checkpoint) -> bool {
+    let last = source.tokenizer().encode_fast("a", true).ok().and_then(|encoding| encoding.get_ids().last().copied());
+    last.is_some_and(|last| source.special().eos.first() == Some(&last))
+}
+
+/// Every row's token and its type; rows without a token are filled as llama.cpp's converter does.
+fn tokens(source: &Checkpoint, json: &Json) -> Result<(Vec<String>, Vec<i32>), String> {
+    let rows = source.config().vocabulary;
+    let mut tokens: Vec<String> = (0..rows).map(|row| format!("[PAD{row}]")).collect();
+    let mut types = vec![UNUSED as i32; rows];
+    for (token, id) in source.tokenizer().get_vocab(true) {
+        tokens[id as usize] = token;
+        types[id as usize] = NORMAL as i32;
+    }
+    for added in json["added_tokens"].as_array().into_iter().flatten() {
+        let flag = |name: &str| added[name].as_bool().unwrap_or(false);
+        if flag("lstrip") || flag("rstrip") || flag("single_word") {
+            return Err(format!("added token {} takes white space or word borders into account", added["content"]));
+        }
+        let id = added["id"].as_u64().and_then(|id| usize::try_from(id).ok()).filter(|&id| id < rows);
+        let id = id.ok_or_else(|| format!("added token {} has no row", added["content"]))?;
+        types[id] = if flag("special") { CONTROL as i32 } else { USER_DEFINED as i32 };
+    }
+    Ok((tokens, types))
+}
+
+/// Recognizes the way of splitting by its pattern; whatever GGUF has no word for is refused.
+fn split_of(path: &Path, json: &Json) -> Result<&'static Split, WeightsError> {
+    let refuse = |problem: String| Err(WeightsError::tokenizer(path, format!("GGUF cannot hold this tokenizer: {problem}")));
+    let model = &json["model"];
+    if model["type"] != "BPE" || model["byte_fallback"] == true || !model["dropout"].is_null() {
+        return refuse(format!("its model is not byte-level BPE but {}", model["type"]));
+    }
+    if !json["normalizer"].is_null() {
+        return refuse(format!("it normalizes text ({})", json["normalizer"]["type"]));
+    }
+    let pre = &json["pre_tokenizer"];
+    let steps = pre["pretokenizers"].as_array().map_or_else(|| vec![pre], |steps| steps.iter().collect());
+    let bytes =
+        |step: &Json, regex: bool| step["type"] == "ByteLevel" && step["add_prefix_space"] == false && step["use_regex"] == regex;
+    let pattern = match steps.as_slice() {
+        [step] if bytes(step, true) => SPLITS.iter().find(|split| split.name == "gpt-2").map(|split| split.pattern),
+        [split, step] if bytes(step, false) && split["type"] == "Split" && split["behavior"] == "Isolated" => {
+            split["pattern"]["Regex"].as_str().filter(|_| split["invert"] != true)
+        }
+        _ => None,
+    };
+    let Some(split) = SPLITS.iter().find(|split| Some(split.pattern) == pattern) else {
+        let known = SPLITS.map(|split| split.name).join(", ");
+        return refuse(format!("its way of splitting text is not one of {known}: {pre}"));
+    };
+    if model["ignore_merges"].as_bool().unwrap_or(false) != split.ignore_merges {
+        return refuse(format!("`{}` vocabularies have ignore_merges = {}", split.name, split.ignore_merges));
+    }
+    Ok(split)
+}

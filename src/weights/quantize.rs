@@ -1,0 +1,166 @@
+//! Quantization: from a model in full precision to a GGUF file, one tensor at a time.
+
+use std::path::Path;
+
+use candle_core::quantized::QTensor;
+use candle_core::{Device, Tensor};
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use super::describe::{Metadata, describe};
+use super::gguf::{Header, TensorPlan, TensorType, Value, Writer};
+use super::layout::expected;
+use super::recipe::Choice;
+use super::{Checkpoint, Config, Facts, Recipe, RopeOrder, WeightsError, vocabulary};
+
+/// What makes the blocks. Its k-quants are not llama.cpp's bit for bit, so it is part of a variant's identity.
+const QUANTIZER: &str = "candle 0.11.1";
+
+/// The version of ggml's block layouts.
+const QUANTIZATION_VERSION: u32 = 2;
+
+/// Weights that one task quantizes at a time.
+const SLICE: usize = 1 << 16;
+
+/// Writes `source` to the GGUF file `out` by `recipe`; `progress` is told the weights done and the weights in all.
+///
+/// The source must be in full precision (f32, f16 or bf16). Hugging Face models are converted on the way: rows of q and k
+/// go into GGUF's order, and the tokenizer, the special tokens and the chat template into metadata, which is proven to
+/// rebuild the same tokenizer before anything is written. Returns the facts of the written file. An interrupted or failed
+/// call leaves `out` as it was.
+pub fn quantize(
+    source: &Checkpoint,
+    recipe: Recipe,
+    out: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Facts, WeightsError> {
+    source.must_be_plain()?;
+    let config = source.config();
+    let choose = |(name, shape): (String, Vec<usize>)| {
+        let choice = recipe.choose(&name, &shape, config);
+        (TensorPlan { name, shape, kind: choice.kind }, choice)
+    };
+    let (plan, choices): (Vec<TensorPlan>, Vec<Choice>) = expected(config).into_iter().map(choose).unzip();
+    let mut metadata = base_metadata(source)?;
+    note(&mut metadata, recipe, &fallbacks(&plan, &choices));
+    let weights = |tensor: &TensorPlan| tensor.shape.iter().map(|&size| size as u64).product::<u64>();
+    let total = plan.iter().map(weights).sum();
+    let mut done = 0;
+    let mut writer = Writer::create(out, &metadata, &plan)?;
+    progress(0, total);
+    for tensor in &plan {
+        writer.tensor(&encode(source, tensor)?)?;
+        done += weights(tensor);
+        progress(done, total);
+    }
+    writer.finish()?;
+    let written = Checkpoint::from_gguf(out, Some(source.tokenizer().clone()))?;
+    Ok(written.facts().clone())
+}
+
+/// The source's own metadata, or a description of the Hugging Face model.
+fn base_metadata(source: &Checkpoint) -> Result<Metadata, WeightsError> {
+    if let Some(header) = source.header() {
+        let ours = |key: &str| {
+            key.starts_with("quantgate.")
+                || key.starts_with("split.")
+                || ["general.file_type", "general.quantization_version", "general.alignment"].contains(&key)
+        };
+        return Ok(header.metadata.iter().filter(|(key, _)| !ours(key)).cloned().collect());
+    }
+    let path = source.path();
+    let name = path.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned());
+    let metadata = describe(source, &name)?;
+    let header = Header { metadata, tensors: Vec::new() };
+    let rebuilt = vocabulary::from_header(path, &header)?;
+    if Facts::vocabulary_of(path, &rebuilt)? != source.facts().vocabulary {
+        let problem = "GGUF cannot hold this tokenizer: rebuilt from metadata it encodes text differently";
+        return Err(WeightsError::tokenizer(path, problem));
+    }
+    Ok(header.metadata)
+}
+
+fn note(metadata: &mut Metadata, recipe: Recipe, fallbacks: &[String]) {
+    let mut put = |key: &str, value: Value| metadata.push((key.to_owned(), value));
+    put("general.file_type", Value::U32(recipe.file_type()));
+    put("general.quantization_version", Value::U32(QUANTIZATION_VERSION));
+    if !recipe.is_plain() {
+        put("quantgate.quantizer", Value::Text(QUANTIZER.to_owned()));
+    }
+    if !fallbacks.is_empty() {
+        put("quantgate.fallbacks", Value::Text(fallbacks.join(", ")));
+    }
+}
+
+/// What was wanted and what was taken, of each tensor whose rows are no whole blocks.
+fn fallbacks(plan: &[TensorPlan], choices: &[Choice]) -> Vec<String> {
+    let line = |(tensor, choice): (&TensorPlan, &Choice)| {
+        choice.wanted.map(|wanted| format!("{} {wanted} -> {}", tensor.name, tensor.kind))
+    };
+    plan.iter().zip(choices).filter_map(line).collect()
+}
+
+/// A tensor's bytes in its new type.
+fn encode(source: &Checkpoint, tensor: &TensorPlan) -> Result<Vec<u8>, WeightsError> {
+    let name = tensor.name.as_str();
+    let fail = WeightsError::compute(source.path(), name);
+    let bad = |problem: &str| {
+        let (path, tensor) = (source.path().to_owned(), name.to_owned());
+        Err(WeightsError::Values { path, tensor, problem: problem.to_owned() })
+    };
+    let values = source.tensor(name)?.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(&fail)?;
+    if values.iter().any(|value| !value.is_finite()) {
+        return bad("holds values that are not finite");
+    }
+    if tensor.kind == TensorType::F16 && values.iter().any(|value| f16::from_f32(*value).is_infinite()) {
+        return bad("holds values that f16 cannot; use bf16 or f32");
+    }
+    let columns = tensor.shape.last().copied().expect("a tensor has at least one dimension");
+    let values = match heads(name, source.config()) {
+        Some(heads) => interleaved(&values, columns, heads),
+        None => values,
+    };
+    Ok(match tensor.kind {
+        TensorType::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        TensorType::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
+        TensorType::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
+        kind => blocks(&values, columns, kind).map_err(fail)?,
+    })
+}
+
+/// Quantizes rows in parallel; candle itself goes through them on one thread.
+fn blocks(values: &[f32], columns: usize, kind: TensorType) -> candle_core::Result<Vec<u8>> {
+    let dtype = kind.dtype().expect("recipes choose types that candle writes");
+    let rows = (SLICE / columns).max(1);
+    let quantize = |slice: &[f32]| {
+        let tensor = Tensor::from_slice(slice, (slice.len() / columns, columns), &Device::Cpu)?;
+        Ok(QTensor::quantize(&tensor, dtype)?.data()?.into_owned())
+    };
+    let parts: Vec<Vec<u8>> = values.par_chunks(rows * columns).map(quantize).collect::<candle_core::Result<_>>()?;
+    Ok(parts.concat())
+}
+
+/// The heads of a matrix whose rows must change their order; none for all others.
+fn heads(name: &str, config: &Config) -> Option<usize> {
+    if config.rope == RopeOrder::Interleaved {
+        return None;
+    }
+    match name.rsplit('.').nth(1) {
+        Some("attn_q") => Some(config.heads),
+        Some("attn_k") => Some(config.kv_heads),
+        _ => None,
+    }
+}
+
+/// Brings the rows of each head from halves (all first values, then all second) to pairs.
+fn interleaved(values: &[f32], columns: usize, heads: usize) -> Vec<f32> {
+    let size = values.len() / columns / heads;
+    let mut ordered = Vec::with_capacity(values.len());
+    for head in 0..heads {
+        for row in 0..size {
+            let from = head * size + row / 2 + (row % 2) * (size / 2);
+            ordered.extend_from_slice(&values[from * columns..(from + 1) * columns]);
+        }
+    }
+    ordered
+}

@@ -1,0 +1,283 @@
+//! Recipes: which type each tensor gets, by the rules of llama.cpp's `llama-quantize` (without an importance matrix).
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::gguf::TensorType;
+use super::{Config, WeightsError};
+
+/// A named quantization. A name means what `llama-quantize` makes of it, so most are mixes: the matrix that makes the
+/// logits (the embedding, where tied) gets `q6_k` or better, and `q2_k`, `q3_k_m`, `q4_k_m` and `q5_k_m` raise further
+/// tensors. As there, plain `q3_k`, `q4_k` and `q5_k` are the `_m` mixes. Norms stay f32. Rows that are no whole blocks
+/// fall back: `q2_k` and `q3_k` to `q4_0`, `q4_k` to `q5_0`, `q5_k` to `q5_1`, `q6_k` to `q8_0`, all of these to f16.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Recipe {
+    /// Single precision.
+    F32,
+    /// Half precision, 5 bits of exponent.
+    F16,
+    /// Half precision, 8 bits of exponent.
+    Bf16,
+    /// 8 bits, a scale per 32 weights.
+    Q8_0,
+    /// 6 bits, super-blocks of 256 weights.
+    Q6K,
+    /// Mostly 5 bits with super-blocks; also named `q5_k`.
+    Q5KM,
+    /// Mostly 5 bits, a scale per 32 weights.
+    Q5_0,
+    /// Mostly 4 bits with super-blocks; also named `q4_k`.
+    Q4KM,
+    /// Mostly 4 bits, a scale per 32 weights.
+    Q4_0,
+    /// Mostly 3 bits with super-blocks; also named `q3_k`.
+    Q3KM,
+    /// Mostly 2 bits with super-blocks.
+    Q2K,
+}
+
+/// Every name, its recipe; a recipe's first name is its own.
+const NAMES: [(&str, Recipe); 14] = [
+    ("f32", Recipe::F32),
+    ("f16", Recipe::F16),
+    ("bf16", Recipe::Bf16),
+    ("q8_0", Recipe::Q8_0),
+    ("q6_k", Recipe::Q6K),
+    ("q5_k_m", Recipe::Q5KM),
+    ("q5_k", Recipe::Q5KM),
+    ("q5_0", Recipe::Q5_0),
+    ("q4_k_m", Recipe::Q4KM),
+    ("q4_k", Recipe::Q4KM),
+    ("q4_0", Recipe::Q4_0),
+    ("q3_k_m", Recipe::Q3KM),
+    ("q3_k", Recipe::Q3KM),
+    ("q2_k", Recipe::Q2K),
+];
+
+impl FromStr for Recipe {
+    type Err = WeightsError;
+
+    fn from_str(name: &str) -> Result<Self, WeightsError> {
+        let lower = name.to_ascii_lowercase();
+        let found = NAMES.iter().find(|(known, _)| *known == lower).map(|&(_, recipe)| recipe);
+        found.ok_or_else(|| {
+            let known = NAMES.map(|(known, _)| known).join(", ");
+            WeightsError::Recipe { name: name.to_owned(), known }
+        })
+    }
+}
+
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, _) = NAMES.iter().find(|(_, recipe)| recipe == self).expect("every recipe has a name");
+        f.pad(name)
+    }
+}
+
+/// The type chosen for a tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// The type.
+    pub(super) kind: TensorType,
+    /// The type that the recipe would have liked, where the rows are no whole blocks of it.
+    pub(super) wanted: Option<TensorType>,
+}
+
+impl Recipe {
+    /// `general.file_type`, by llama.cpp's numbers.
+    pub(super) fn file_type(self) -> u32 {
+        match self {
+            Self::F32 => 0,
+            Self::F16 => 1,
+            Self::Bf16 => 32,
+            Self::Q8_0 => 7,
+            Self::Q6K => 18,
+            Self::Q5KM => 17,
+            Self::Q5_0 => 8,
+            Self::Q4KM => 15,
+            Self::Q4_0 => 2,
+            Self::Q3KM => 12,
+            Self::Q2K => 10,
+        }
+    }
+
+    /// Whether it only stores values one by one.
+    pub(super) fn is_plain(self) -> bool {
+        self.base().is_plain()
+    }
+
+    fn base(self) -> TensorType {
+        match self {
+            Self::F32 => TensorType::F32,
+            Self::F16 => TensorType::F16,
+            Self::Bf16 => TensorType::BF16,
+            Self::Q8_0 => TensorType::Q8_0,
+            Self::Q6K => TensorType::Q6_K,
+            Self::Q5KM => TensorType::Q5_K,
+            Self::Q5_0 => TensorType::Q5_0,
+            Self::Q4KM => TensorType::Q4_K,
+            Self::Q4_0 => TensorType::Q4_0,
+            Self::Q3KM => TensorType::Q3_K,
+            Self::Q2K => TensorType::Q2_K,
+        }
+    }
+
+    /// The type of the tensor with this GGUF name and shape in a model of this configuration.
+    pub(super) fn choose(self, name: &str, shape: &[usize], config: &Config) -> Choice {
+        if shape.len() < 2 {
+            return Choice { kind: TensorType::F32, wanted: None };
+        }
+        if self.is_plain() {
+            return Choice { kind: self.base(), wanted: None };
+        }
+        let columns = shape[shape.len() - 1];
+        let wanted = self.wanted(name, columns, config);
+        let kind = fitting(wanted, columns);
+        Choice { kind, wanted: (kind != wanted).then_some(wanted) }
+    }
+
+    /// The recipe's wish for a matrix.
+    fn wanted(self, name: &str, columns: usize, config: &Config) -> TensorType {
+        let head = if config.tied { "token_embd.weight" } else { "output.weight" };
+        if name == head {
+            return match self.base() {
+                base if !fits(base, columns) => TensorType::Q8_0,
+                TensorType::Q8_0 => TensorType::Q8_0,
+                _ => TensorType::Q6_K,
+            };
+        }
+        let mut parts = name.split('.');
+        let block = parts.next().filter(|first| *first == "blk").and_then(|_| parts.next()?.parse().ok());
+        match (block, parts.next()) {
+            (Some(layer), Some("attn_v")) => self.values(layer, config),
+            (Some(layer), Some("ffn_down")) => self.down(layer, config.layers),
+            (Some(_), Some("attn_output")) => match self {
+                Self::Q2K => TensorType::Q3_K,
+                Self::Q3KM => TensorType::Q4_K,
+                _ => self.base(),
+            },
+            _ => self.base(),
+        }
+    }
+
+    fn values(self, layer: usize, config: &Config) -> TensorType {
+        let chosen = match self {
+            Self::Q2K if config.heads / config.kv_heads >= 4 => TensorType::Q4_K,
+            Self::Q2K => TensorType::Q3_K,
+            Self::Q3KM if layer < 2 => TensorType::Q5_K,
+            Self::Q3KM => TensorType::Q4_K,
+            Self::Q4KM | Self::Q5KM if more_bits(layer, config.layers) => TensorType::Q6_K,
+            _ => self.base(),
+        };
+        // In the 70-billion shape eight heads share each row of this matrix, so more bits cost little.
+        let seventy = config.layers == 80 && config.heads != config.kv_heads;
+        if seventy && [TensorType::Q3_K, TensorType::Q4_K].contains(&chosen) { TensorType::Q5_K } else { chosen }
+    }
+
+    fn down(self, layer: usize, layers: usize) -> TensorType {
+        match self {
+            Self::Q2K => TensorType::Q3_K,
+            Self::Q3KM if layer < layers / 16 => TensorType::Q5_K,
+            Self::Q3KM => TensorType::Q4_K,
+            Self::Q4KM | Self::Q5KM if more_bits(layer, layers) => TensorType::Q6_K,
+            _ => self.base(),
+        }
+    }
+}
+
+/// The layers at either end, and every third between.
+fn more_bits(layer: usize, layers: usize) -> bool {
+    let edge = layers / 8;
+    layer < edge || layer >= 7 * layers / 8 || (layer - edge) % 3 == 2
+}
+
+fn fits(kind: TensorType, columns: usize) -> bool {
+    kind.block().is_some_and(|(weights, _)| (columns as u64).is_multiple_of(weights))
+}
+
+/// The type itself, or the one with smaller blocks that stands in for it.
+fn fitting(wanted: TensorType, columns: usize) -> TensorType {
+    let smaller = match wanted {
+        _ if fits(wanted, columns) => wanted,
+        TensorType::Q2_K | TensorType::Q3_K => TensorType::Q4_0,
+        TensorType::Q4_K => TensorType::Q5_0,
+        TensorType::Q5_K => TensorType::Q5_1,
+        TensorType::Q6_K => TensorType::Q8_0,
+        other => other,
+    };
+    if fits(smaller, columns) { smaller } else { TensorType::F16 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::RopeOrder;
+
+    fn config(layers: usize, heads: usize, kv_heads: usize) -> Config {
+        Config {
+            architecture: "llama".to_owned(),
+            layers,
+            width: 256,
+            feed_forward: 768,
+            heads,
+            kv_heads,
+            head_size: 64,
+            vocabulary: 1024,
+            context: 512,
+            rope_base: 10_000.0,
+            norm_epsilon: 1e-5,
+            tied: true,
+            rope: RopeOrder::Half,
+        }
+    }
+
+    #[test]
+    fn a_name_in_any_case_is_a_recipe_and_plain_k_names_are_the_medium_mixes() {
+        assert_eq!("Q4_K".parse::<Recipe>().unwrap(), Recipe::Q4KM);
+        assert_eq!("q4_k".parse::<Recipe>().unwrap().to_string(), "q4_k_m");
+        for (name, recipe) in NAMES {
+            assert_eq!(name.parse::<Recipe>().unwrap(), recipe);
+        }
+    }
+
+    #[test]
+    fn an_unknown_recipe_is_refused_with_every_known_name() {
+        let message = "q7_k".parse::<Recipe>().unwrap_err().to_string();
+        assert!(message.contains("q7_k"));
+        assert!(NAMES.iter().all(|(name, _)| message.contains(name)), "{message}");
+    }
+
+    #[test]
+    fn the_matrix_that_makes_the_logits_gets_more_bits_whichever_it_is() {
+        let mut config = config(4, 4, 2);
+        let kind = |config: &Config, name| Recipe::Q4_0.choose(name, &[1024, 256], config).kind;
+        assert_eq!(kind(&config, "token_embd.weight"), TensorType::Q6_K);
+        config.tied = false;
+        assert_eq!(kind(&config, "token_embd.weight"), TensorType::Q4_0);
+        assert_eq!(kind(&config, "output.weight"), TensorType::Q6_K);
+    }
+
+    #[test]
+    fn rows_that_are_no_whole_blocks_fall_back_and_say_so() {
+        let config = config(4, 4, 2);
+        let choice = |recipe: Recipe, columns| recipe.choose("blk.1.attn_q.weight", &[256, columns], &config);
+        assert_eq!(choice(Recipe::Q4KM, 96), Choice { kind: TensorType::Q5_0, wanted: Some(TensorType::Q4_K) });
+        assert_eq!(choice(Recipe::Q2K, 96).kind, TensorType::Q4_0);
+        assert_eq!(choice(Recipe::Q5KM, 96).kind, TensorType::Q5_1);
+        assert_eq!(choice(Recipe::Q8_0, 40), Choice { kind: TensorType::F16, wanted: Some(TensorType::Q8_0) });
+        assert_eq!(choice(Recipe::Q4_0, 96), Choice { kind: TensorType::Q4_0, wanted: None });
+    }
+
+    #[test]
+    fn the_seventy_billion_shape_raises_its_value_matrices() {
+        let kind = |config: &Config| Recipe::Q4KM.choose("blk.11.attn_v.weight", &[1024, 256], config).kind;
+        assert_eq!(kind(&config(80, 64, 8)), TensorType::Q5_K);
+        assert_eq!(kind(&config(80, 64, 64)), TensorType::Q4_K);
+    }
+
+    #[test]
+    fn norms_stay_in_single_precision() {
+        assert_eq!(Recipe::Q2K.choose("blk.0.attn_norm.weight", &[256], &config(4, 4, 2)).kind, TensorType::F32);
+        assert_eq!(Recipe::F16.choose("output_norm.weight", &[256], &config(4, 4, 2)).kind, TensorType::F32);
+    }
+}
