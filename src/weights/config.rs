@@ -108,7 +108,7 @@ impl Config {
         if !self.heads.is_multiple_of(self.kv_heads) {
             return refuse(format!("{} query heads cannot share {} key heads evenly", self.heads, self.kv_heads));
         }
-        if !self.head_size.is_multiple_of(2) {
+        if self.head_size == 0 || !self.head_size.is_multiple_of(2) {
             return refuse(format!("a head of {} values cannot be turned in pairs", self.head_size));
         }
         let sane = |real: f32| real.is_finite() && real > 0.0;

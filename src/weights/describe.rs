@@ -1,11 +1,10 @@
 //! A model's description as GGUF metadata: its shape, its tokenizer and its chat template.
 
-use std::path::Path;
-
 use serde_json::Value as Json;
 
 use super::gguf::{Array, Value};
-use super::vocabulary::{CONTROL, NORMAL, SPLITS, Split, UNUSED, USER_DEFINED};
+use super::special::END_TOKENS;
+use super::vocabulary::{CONTROL, NORMAL, UNUSED, USER_DEFINED, recognize};
 use super::{Checkpoint, Config, Special, WeightsError};
 
 /// Keys and values, in the order in which they are written.
@@ -59,6 +58,11 @@ fn roles(metadata: &mut Metadata, special: &Special) {
     for (role, id) in roles {
         metadata.extend(id.map(|id| (format!("tokenizer.ggml.{role}_token_id"), Value::U32(id))));
     }
+    if special.eos.len() > 3 {
+        // GGUF has three roles for tokens that end an answer; further ones go into a key of our own.
+        let ids: Vec<i32> = special.eos.iter().map(|&id| id.cast_signed()).collect();
+        metadata.push((END_TOKENS.to_owned(), Value::Array(Array::of_integers(&ids))));
+    }
     metadata.push(("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(special.add_bos)));
 }
 
@@ -66,7 +70,7 @@ fn tokenizer(metadata: &mut Metadata, source: &Checkpoint) -> Result<(), Weights
     let path = source.path();
     let refuse = |problem: String| WeightsError::tokenizer(path, format!("GGUF cannot hold this tokenizer: {problem}"));
     let json = serde_json::to_value(source.tokenizer()).map_err(|error| refuse(error.to_string()))?;
-    let split = split_of(path, &json)?;
+    let split = recognize(&json).map_err(&refuse)?;
     let (tokens, types) = tokens(source, &json).map_err(&refuse)?;
     let merges: Option<Vec<String>> = json["model"]["merges"].as_array().and_then(|merges| merges.iter().map(merge).collect());
     let merges = merges.ok_or_else(|| refuse("its merges are not pairs of tokens without spaces".to_owned()))?;
@@ -120,35 +124,4 @@ fn tokens(source: &Checkpoint, json: &Json) -> Result<(Vec<String>, Vec<i32>), S
         types[id] = if flag("special") { CONTROL as i32 } else { USER_DEFINED as i32 };
     }
     Ok((tokens, types))
-}
-
-/// Recognizes the way of splitting by its pattern; whatever GGUF has no word for is refused.
-fn split_of(path: &Path, json: &Json) -> Result<&'static Split, WeightsError> {
-    let refuse = |problem: String| Err(WeightsError::tokenizer(path, format!("GGUF cannot hold this tokenizer: {problem}")));
-    let model = &json["model"];
-    if model["type"] != "BPE" || model["byte_fallback"] == true || !model["dropout"].is_null() {
-        return refuse(format!("its model is not byte-level BPE but {}", model["type"]));
-    }
-    if !json["normalizer"].is_null() {
-        return refuse(format!("it normalizes text ({})", json["normalizer"]["type"]));
-    }
-    let pre = &json["pre_tokenizer"];
-    let steps = pre["pretokenizers"].as_array().map_or_else(|| vec![pre], |steps| steps.iter().collect());
-    let bytes =
-        |step: &Json, regex: bool| step["type"] == "ByteLevel" && step["add_prefix_space"] == false && step["use_regex"] == regex;
-    let pattern = match steps.as_slice() {
-        [step] if bytes(step, true) => SPLITS.iter().find(|split| split.name == "gpt-2").map(|split| split.pattern),
-        [split, step] if bytes(step, false) && split["type"] == "Split" && split["behavior"] == "Isolated" => {
-            split["pattern"]["Regex"].as_str().filter(|_| split["invert"] != true)
-        }
-        _ => None,
-    };
-    let Some(split) = SPLITS.iter().find(|split| Some(split.pattern) == pattern) else {
-        let known = SPLITS.map(|split| split.name).join(", ");
-        return refuse(format!("its way of splitting text is not one of {known}: {pre}"));
-    };
-    if model["ignore_merges"].as_bool().unwrap_or(false) != split.ignore_merges {
-        return refuse(format!("`{}` vocabularies have ignore_merges = {}", split.name, split.ignore_merges));
-    }
-    Ok(split)
 }

@@ -6,10 +6,10 @@ use std::path::Path;
 use rayon::prelude::*;
 use tokenizers::Tokenizer;
 
-use super::WeightsError;
 use super::gguf::TensorType;
 use super::layout::Entries;
 use super::mapped::Mapped;
+use super::{WeightsError, vocabulary};
 use crate::domain::Digest;
 
 /// Facts about a model that name it or bear on its results.
@@ -58,15 +58,10 @@ impl Facts {
             parameters,
             bits_per_weight: if parameters == 0 { 0.0 } else { 8.0 * bytes as f64 / parameters as f64 },
             quantization: known.quantization.unwrap_or_else(|| majority(entries)),
-            vocabulary: vocabulary_digest(known.path, known.tokenizer)?,
+            vocabulary: vocabulary::digest(known.path, known.tokenizer)?,
             template: digest(&blake3::hash(known.template.unwrap_or_default().as_bytes())),
             quantizer: known.quantizer,
         })
-    }
-
-    /// The digest of a tokenizer alone; `path` is for messages.
-    pub(super) fn vocabulary_of(path: &Path, tokenizer: &Tokenizer) -> Result<Digest, WeightsError> {
-        vocabulary_digest(path, tokenizer)
     }
 }
 
@@ -101,32 +96,4 @@ fn majority(entries: &Entries) -> String {
         *weights.entry(entry.kind).or_default() += weights_of(&entry.shape);
     }
     weights.into_iter().max_by_key(|&(_, count)| count).map_or_else(String::new, |(kind, _)| kind.to_string())
-}
-
-/// A text whose encoding shows how a tokenizer splits, normalizes and begins: cases, contractions, digits, accents, white
-/// space of all kinds, scripts without spaces, joined emoji, characters that a vocabulary may lack.
-const PROBE: &str = "Hello world, it's 12345.678 o'clock; DON'T  stop\n\n\tnow \r\n  é ﬁ e\u{301} naïve Straße \u{a0}中文字 дом \
-                     👩\u{200d}🚀 x²≥½ {\"key\": [1, -2]} __init__(self): \u{0}~^ ʼn Ω   ";
-
-fn vocabulary_digest(path: &Path, tokenizer: &Tokenizer) -> Result<Digest, WeightsError> {
-    let fail = |error: String| WeightsError::tokenizer(path, format!("the tokenizer fails: {error}"));
-    let mut tokens: Vec<(u32, String)> = tokenizer.get_vocab(true).into_iter().map(|(token, id)| (id, token)).collect();
-    tokens.sort_unstable();
-    let mut hasher = blake3::Hasher::new();
-    for (id, token) in tokens {
-        hasher.update(&id.to_le_bytes());
-        hasher.update(&(token.len() as u64).to_le_bytes());
-        hasher.update(token.as_bytes());
-    }
-    let mut added: Vec<u32> = tokenizer.get_added_tokens_decoder().into_keys().collect();
-    added.sort_unstable();
-    let probe = tokenizer.encode_fast(PROBE, true).map_err(|error| fail(error.to_string()))?;
-    for id in added.iter().chain(probe.get_ids()) {
-        hasher.update(&id.to_le_bytes());
-    }
-    let model = serde_json::to_value(tokenizer.get_model()).map_err(|error| fail(error.to_string()))?;
-    if let Some(merges) = model.get("merges") {
-        hasher.update(merges.to_string().as_bytes());
-    }
-    Ok(digest(&hasher.finalize()))
 }

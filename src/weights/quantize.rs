@@ -73,7 +73,7 @@ fn base_metadata(source: &Checkpoint) -> Result<Metadata, WeightsError> {
     let metadata = describe(source, &name)?;
     let header = Header { metadata, tensors: Vec::new() };
     let rebuilt = vocabulary::from_header(path, &header)?;
-    if Facts::vocabulary_of(path, &rebuilt)? != source.facts().vocabulary {
+    if vocabulary::digest(path, &rebuilt)? != source.facts().vocabulary {
         let problem = "GGUF cannot hold this tokenizer: rebuilt from metadata it encodes text differently";
         return Err(WeightsError::tokenizer(path, problem));
     }

@@ -8,6 +8,9 @@ use tokenizers::Tokenizer;
 use super::WeightsError;
 use super::gguf::{Header, Value};
 
+/// The key for end tokens where there are more than GGUF has roles for.
+pub(super) const END_TOKENS: &str = "quantgate.end_token_ids";
+
 /// The special tokens of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Special {
@@ -56,13 +59,11 @@ impl Special {
             let value = header.get(&format!("tokenizer.ggml.{name}_token_id")).and_then(Value::integer);
             value.and_then(|id| u32::try_from(id).ok())
         };
-        let special = Self {
-            bos: id("bos"),
-            eos: ["eos", "eot", "eom"].iter().filter_map(|name| id(name)).collect(),
-            unk: id("unknown"),
-            pad: id("padding"),
-            ..Self::default()
-        };
+        let mut eos: Vec<u32> = ["eos", "eot", "eom"].iter().filter_map(|name| id(name)).collect();
+        if let Some(Value::Array(array)) = header.get(END_TOKENS) {
+            eos.extend(array.integers().into_iter().flatten().filter_map(|id| u32::try_from(id).ok()));
+        }
+        let special = Self { bos: id("bos"), eos, unk: id("unknown"), pad: id("padding"), ..Self::default() };
         special.complete(path, tokenizer)
     }
 

@@ -7,6 +7,7 @@ use tokenizers::Tokenizer;
 
 use super::gguf::{Array, Header, Value};
 use super::{Config, WeightsError};
+use crate::domain::Digest;
 
 /// How a byte-level vocabulary's text is split before merging.
 pub(super) struct Split {
@@ -190,4 +191,72 @@ fn post_processor(path: &Path, header: &Header, (split, tokens): (&Split, &[&str
     let mut pair = single.clone();
     pair.push(json!({"Sequence": {"id": "B", "type_id": 1}}));
     Ok(json!({"type": "TemplateProcessing", "single": single, "pair": pair, "special_tokens": special}))
+}
+
+/// Recognizes a tokenizer.json that GGUF has words for: byte-level BPE with a known way of splitting; else says what is in
+/// the way.
+pub(super) fn recognize(json: &Json) -> Result<&'static Split, String> {
+    let model = &json["model"];
+    if model["type"] != "BPE" || model["byte_fallback"] == true || !model["dropout"].is_null() {
+        return Err(format!("its model is not byte-level BPE but {}", model["type"]));
+    }
+    if !json["normalizer"].is_null() {
+        return Err(format!("it normalizes text ({})", json["normalizer"]["type"]));
+    }
+    let pre = &json["pre_tokenizer"];
+    let Some(split) = SPLITS.iter().find(|split| Some(split.pattern) == pattern_of(pre)) else {
+        let known = SPLITS.map(|split| split.name).join(", ");
+        return Err(format!("its way of splitting text is not one of {known}: {pre}"));
+    };
+    if model["ignore_merges"].as_bool().unwrap_or(false) != split.ignore_merges {
+        return Err(format!("`{}` vocabularies have ignore_merges = {}", split.name, split.ignore_merges));
+    }
+    Ok(split)
+}
+
+/// The pattern that a byte-level pre-tokenizer splits by.
+fn pattern_of(pre: &Json) -> Option<&str> {
+    let steps = pre["pretokenizers"].as_array().map_or_else(|| vec![pre], |steps| steps.iter().collect());
+    let bytes =
+        |step: &Json, regex: bool| step["type"] == "ByteLevel" && step["add_prefix_space"] == false && step["use_regex"] == regex;
+    match steps.as_slice() {
+        [step] if bytes(step, true) => SPLITS.iter().find(|split| split.name == "gpt-2").map(|split| split.pattern),
+        [split, step] if bytes(step, false) && split["type"] == "Split" && split["behavior"] == "Isolated" => {
+            split["pattern"]["Regex"].as_str().filter(|_| split["invert"] != true)
+        }
+        _ => None,
+    }
+}
+
+/// A text whose encoding shows how a tokenizer splits, normalizes and begins: cases, contractions, digits, accents, white
+/// space of all kinds, scripts without spaces, joined emoji, characters that a vocabulary may lack.
+const PROBE: &str = "Hello world, it's 12345.678 o'clock; DON'T  stop\n\n\tnow \r\n  é ﬁ e\u{301} naïve Straße \u{a0}中文字 дом \
+                     👩\u{200d}🚀 x²≥½ {\"key\": [1, -2]} __init__(self): \u{0}~^ ʼn Ω   ";
+
+/// A digest of the tokens, their merges and how text is cut; equal for tokenizer.json and what is rebuilt from GGUF.
+pub(super) fn digest(path: &Path, tokenizer: &Tokenizer) -> Result<Digest, WeightsError> {
+    let fail = |error: String| WeightsError::tokenizer(path, format!("the tokenizer fails: {error}"));
+    let mut tokens: Vec<(u32, String)> = tokenizer.get_vocab(true).into_iter().map(|(token, id)| (id, token)).collect();
+    tokens.sort_unstable();
+    let mut hasher = blake3::Hasher::new();
+    for (id, token) in tokens {
+        hasher.update(&id.to_le_bytes());
+        hasher.update(&(token.len() as u64).to_le_bytes());
+        hasher.update(token.as_bytes());
+    }
+    let mut added: Vec<u32> = tokenizer.get_added_tokens_decoder().into_keys().collect();
+    added.sort_unstable();
+    let probe = tokenizer.encode_fast(PROBE, true).map_err(|error| fail(error.to_string()))?;
+    for id in added.iter().chain(probe.get_ids()) {
+        hasher.update(&id.to_le_bytes());
+    }
+    let json = serde_json::to_value(tokenizer).map_err(|error| fail(error.to_string()))?;
+    hasher.update(json["model"]["merges"].to_string().as_bytes());
+    // The probe cannot meet every case, so the rule is part of the digest too, by name where it has one.
+    let rule = match recognize(&json) {
+        Ok(split) => split.name.to_owned(),
+        Err(_) => format!("{} {} {}", json["normalizer"], json["pre_tokenizer"], json["model"]["ignore_merges"]),
+    };
+    hasher.update(rule.as_bytes());
+    Ok(Digest::new(format!("blake3:{}", hasher.finalize().to_hex())))
 }

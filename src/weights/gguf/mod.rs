@@ -2,6 +2,8 @@
 
 mod kind;
 mod reader;
+#[cfg(test)]
+mod tests;
 mod value;
 mod writer;
 

@@ -14,6 +14,9 @@ const DEPTH: usize = 4;
 /// The most dimensions that ggml knows.
 const DIMENSIONS: u32 = 4;
 
+/// The most weights that a tensor may claim, whatever its type.
+const LARGEST: u64 = 1 << 40;
+
 /// One tensor as the header describes it.
 #[derive(Clone, Debug)]
 pub(in crate::weights) struct TensorInfo {
@@ -182,6 +185,10 @@ fn end_of(place: &Place<'_>, tensor: &RawTensor, next: Option<u64>) -> Result<u6
         let problem = format!("tensor `{}` begins at {}, no multiple of {}", tensor.name, tensor.offset, place.alignment);
         return Err(WeightsError::malformed(place.path, problem));
     }
+    let weights = tensor.shape.iter().try_fold(1_u64, |product, &size| product.checked_mul(size as u64));
+    if weights.is_none_or(|weights| weights > LARGEST) {
+        return Err(too_far(place, tensor));
+    }
     let Some((block, _)) = tensor.kind.block() else {
         return Ok(next.unwrap_or_else(|| place.length.saturating_sub(place.start).max(tensor.offset)));
     };
@@ -191,8 +198,8 @@ fn end_of(place: &Place<'_>, tensor: &RawTensor, next: Option<u64>) -> Result<u6
         let problem = format!("tensor `{}` has rows of {columns} weights, no whole {} blocks", tensor.name, tensor.kind);
         return Err(WeightsError::malformed(place.path, problem));
     }
-    let rows = rows.iter().try_fold(1_u64, |product, &rows| product.checked_mul(rows as u64));
-    let size = rows.and_then(|rows| tensor.kind.size(columns, rows));
+    let rows = rows.iter().map(|&rows| rows as u64).product();
+    let size = tensor.kind.size(columns, rows);
     size.and_then(|size| tensor.offset.checked_add(size)).ok_or_else(|| too_far(place, tensor))
 }
 

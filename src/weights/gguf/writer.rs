@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::value::{Array, Kind, Value};
 use super::{ALIGNMENT, MAGIC, TensorType};
@@ -49,7 +50,7 @@ impl Writer {
     ) -> Result<Self, WeightsError> {
         let partial = partial_name(goal);
         let open = OpenOptions::new().write(true).create_new(true).open(&partial);
-        let file = open.map_err(|source| WeightsError::Write { path: partial.clone(), source })?;
+        let file = open.map_err(|source| WeightsError::Write { path: goal.to_owned(), source })?;
         let expected = tensors.iter().rev().map(TensorPlan::size).collect();
         let mut writer = Self { goal: goal.to_owned(), partial, file: Some(BufWriter::new(file)), expected };
         writer.write(&header(metadata, tensors))?;
@@ -103,10 +104,11 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A name beside the goal that no other process uses.
+/// A name beside the goal that nobody else uses: in containers, every process may have the same number.
 fn partial_name(goal: &Path) -> PathBuf {
     let name = goal.file_name().unwrap_or_default().to_string_lossy();
-    goal.with_file_name(format!(".{name}.{}.partial", std::process::id()))
+    let moment = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+    goal.with_file_name(format!(".{name}.{}-{moment:x}.partial", std::process::id()))
 }
 
 fn padding(length: u64) -> usize {

@@ -1,0 +1,179 @@
+//! Models that must not open, and what is said about them.
+
+use candle_core::{DType, Device, Tensor};
+use serde_json::{Value as Json, json};
+
+use super::{complaint, demo, folder_with, quantized, tiny, tiny_config};
+use crate::weights::gguf::{self, Array, TensorPlan, Value, Writer};
+use crate::weights::{Checkpoint, WeightsError};
+
+/// The complaint about a folder whose config.json has one key changed.
+fn with_key(key: &str, value: Json) -> String {
+    let folder = tiny(DType::BF16);
+    let mut config = tiny_config();
+    config[key] = value;
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    complaint(folder.path())
+}
+
+/// The complaint about a GGUF file whose metadata was changed; tensors are kept.
+fn with_metadata(change: impl FnOnce(&mut Vec<(String, Value)>)) -> String {
+    let folder = tiny(DType::BF16);
+    let path = folder.path().join("m.gguf");
+    quantized(&Checkpoint::open(folder.path(), None).unwrap(), "bf16", &path);
+    let file = std::fs::read(&path).unwrap();
+    let mut header = gguf::parse(&path, &file).unwrap();
+    change(&mut header.metadata);
+    let plan =
+        |tensor: &gguf::TensorInfo| TensorPlan { name: tensor.name.clone(), shape: tensor.shape.clone(), kind: tensor.kind };
+    let plans: Vec<_> = header.tensors.iter().map(plan).collect();
+    let mut writer = Writer::create(&path, &header.metadata, &plans).unwrap();
+    for tensor in &header.tensors {
+        writer.tensor(&file[tensor.bytes.clone()]).unwrap();
+    }
+    writer.finish().unwrap();
+    complaint(&path)
+}
+
+fn set(metadata: &mut Vec<(String, Value)>, key: &str, value: Value) {
+    metadata.retain(|(name, _)| name != key);
+    metadata.push((key.to_owned(), value));
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}
+
+#[test]
+fn other_architectures_are_refused_by_name() {
+    assert!(with_key("model_type", json!("qwen3_moe")).contains("`qwen3_moe`"));
+    assert!(with_metadata(|all| set(all, "general.architecture", text("gemma3"))).contains("`gemma3`"));
+}
+
+#[test]
+fn rotary_scaling_is_refused_and_never_ignored() {
+    assert!(with_key("rope_scaling", json!({"type": "linear", "factor": 2.0})).contains("linear"));
+    assert!(with_key("rope_scaling", json!({"factor": 2.0})).contains("rope_scaling"));
+    assert!(with_key("rope_parameters", json!({"rope_type": "llama3", "rope_theta": 5e5})).contains("llama3"));
+    assert!(with_metadata(|all| set(all, "llama.rope.scaling.type", text("yarn"))).contains("yarn"));
+    assert!(with_metadata(|all| set(all, "llama.rope.scaling.factor", Value::F32(4.0))).contains("rope.scaling.factor"));
+    assert!(with_metadata(|all| set(all, "llama.rope.scale_linear", Value::F32(4.0))).contains("scale_linear"));
+    assert!(with_metadata(|all| set(all, "llama.rope.dimension_count", Value::U32(32))).contains("dimension_count"));
+}
+
+#[test]
+fn what_the_decoder_does_not_do_is_refused_by_name() {
+    let cases = [
+        ("attention_bias", json!(true)),
+        ("sliding_window", json!(4096)),
+        ("hidden_act", json!("gelu")),
+        ("quantization_config", json!({"quant_method": "gptq"})),
+    ];
+    for (key, value) in cases {
+        assert!(with_key(key, value).contains(key), "{key}");
+    }
+    assert!(with_metadata(|all| set(all, "llama.expert_count", Value::U32(8))).contains("expert_count"));
+    assert!(with_metadata(|all| set(all, "split.count", Value::U16(3))).contains("several GGUF files"));
+}
+
+#[test]
+fn a_configuration_that_cannot_be_is_refused() {
+    assert!(with_key("num_attention_heads", json!(0)).contains("num_attention_heads"));
+    assert!(with_key("hidden_size", json!("wide")).contains("hidden_size"));
+    assert!(with_key("num_key_value_heads", json!(3)).contains("evenly"));
+    assert!(with_key("num_hidden_layers", json!(1_000_000)).contains("1000000"));
+    assert!(with_key("num_hidden_layers", json!(3)).contains("blk.2."));
+    assert!(with_key("num_hidden_layers", json!(1)).contains("blk.1."));
+    assert!(with_key("intermediate_size", json!(768)).contains("[768, 256]"));
+    assert!(with_metadata(|all| all.retain(|(key, _)| key != "llama.block_count")).contains("llama.block_count"));
+    assert!(with_metadata(|all| set(all, "llama.rope.freq_base", Value::F32(f32::NAN))).contains("rope base"));
+}
+
+#[test]
+fn a_tensor_that_llama_does_not_have_is_named() {
+    let folder = tiny(DType::F32);
+    let path = folder.path().join("model.safetensors");
+    let mut tensors = candle_core::safetensors::load(&path, &Device::Cpu).unwrap();
+    let bias = Tensor::zeros(256, DType::F32, &Device::Cpu).unwrap();
+    tensors.insert("model.layers.0.self_attn.q_proj.bias".to_owned(), bias);
+    candle_core::safetensors::save(&tensors, &path).unwrap();
+    assert!(complaint(folder.path()).contains("q_proj.bias"));
+}
+
+#[test]
+fn an_untied_model_needs_its_head() {
+    let mut config = tiny_config();
+    config["tie_word_embeddings"] = json!(false);
+    let folder = folder_with(&config, DType::BF16);
+    assert!(Checkpoint::open(folder.path(), None).unwrap().has("output.weight"));
+    assert!(with_key("tie_word_embeddings", json!(false)).contains("`output.weight` is missing"));
+}
+
+#[test]
+fn a_safetensors_file_that_is_cut_off_names_the_tensor_and_the_missing_bytes() {
+    let folder = tiny(DType::BF16);
+    let path = folder.path().join("model.safetensors");
+    let file = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &file[..file.len() - 100]).unwrap();
+    let message = complaint(folder.path());
+    assert!(message.contains("tensor `") && message.contains("100 bytes are missing"), "{message}");
+    std::fs::write(&path, &file[..50]).unwrap();
+    assert!(complaint(folder.path()).contains("header"));
+    std::fs::write(&path, b"").unwrap();
+    assert!(complaint(folder.path()).contains("empty"));
+}
+
+#[test]
+fn a_gguf_file_that_is_cut_off_names_itself() {
+    let folder = tiny(DType::BF16);
+    let path = folder.path().join("m.gguf");
+    quantized(&Checkpoint::open(folder.path(), None).unwrap(), "q8_0", &path);
+    let file = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &file[..file.len() / 2]).unwrap();
+    let message = complaint(&path);
+    assert!(message.contains("m.gguf") && message.contains("`blk."), "{message}");
+}
+
+#[test]
+fn what_is_no_model_is_told_apart_from_what_is_not_there() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(complaint(&folder.path().join("none.gguf")).starts_with("cannot read"));
+    assert!(complaint(folder.path()).contains("is no model"));
+    let note = folder.path().join("note.txt");
+    std::fs::write(&note, "a note").unwrap();
+    let error = Checkpoint::open(&note, None).err().unwrap();
+    assert!(error.to_string().contains("note.txt") && error.hint().unwrap().contains("GGUF"), "{error}");
+}
+
+#[test]
+fn a_vocabulary_that_cannot_be_rebuilt_is_refused_with_the_way_out() {
+    let folder = tiny(DType::BF16);
+    let hint = || WeightsError::tokenizer(folder.path(), "").hint().unwrap().to_owned();
+    assert!(hint().contains("tokenizer.json"));
+    assert!(with_metadata(|all| set(all, "tokenizer.ggml.model", text("llama"))).contains("`llama`"));
+    assert!(with_metadata(|all| set(all, "tokenizer.ggml.pre", text("tekken"))).contains("`tekken`"));
+    assert!(with_metadata(|all| set(all, "tokenizer.ggml.bos_token_id", Value::U32(5000))).contains("bos_token_id"));
+    let short = Value::Array(Array::of_integers(&[1, 2, 3]));
+    assert!(with_metadata(|all| set(all, "tokenizer.ggml.token_type", short)).contains("3 token types"));
+    let merges = Value::Array(Array::of_texts(["never nowhere"]));
+    assert!(with_metadata(|all| set(all, "tokenizer.ggml.merges", merges)).contains("tokenizer is wrong"));
+}
+
+#[test]
+fn the_tokenizer_of_another_model_is_refused() {
+    let folder = tiny(DType::BF16);
+    let path = folder.path().join("m.gguf");
+    quantized(&Checkpoint::open(folder.path(), None).unwrap(), "q8_0", &path);
+    assert!(Checkpoint::open(&path, Some(&demo("tokenizer.json"))).is_ok());
+    let mut json: Json = serde_json::from_slice(&std::fs::read(demo("tokenizer.json")).unwrap()).unwrap();
+    json["model"]["vocab"]["!"] = 9.into();
+    json["model"]["vocab"]["\""] = 8.into();
+    let other = folder.path().join("other.json");
+    std::fs::write(&other, json.to_string()).unwrap();
+    let message = Checkpoint::open(&path, Some(&other)).err().unwrap().to_string();
+    assert!(message.contains("another model's") && message.contains("token 8"), "{message}");
+    json["model"]["vocab"]["beyond"] = 1024.into();
+    std::fs::write(&other, json.to_string()).unwrap();
+    let message = Checkpoint::open(folder.path(), Some(&other)).err().unwrap().to_string();
+    assert!(message.contains("another model's") && message.contains("1024"), "{message}");
+}
