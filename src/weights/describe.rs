@@ -80,9 +80,7 @@ fn tokenizer(metadata: &mut Metadata, source: &Checkpoint) -> Result<(), Weights
     put("tokens", Value::Array(Array::of_texts(tokens.iter().map(String::as_str))));
     put("token_type", Value::Array(Array::of_integers(&types)));
     put("merges", Value::Array(Array::of_texts(merges.iter().map(String::as_str))));
-    if adds_end(source) {
-        put("add_eos_token", Value::Bool(true));
-    }
+    put("add_eos_token", Value::Bool(adds_end(source)));
     Ok(())
 }
 

@@ -61,7 +61,7 @@ impl FromStr for Recipe {
         let lower = name.to_ascii_lowercase();
         let found = NAMES.iter().find(|(known, _)| *known == lower).map(|&(_, recipe)| recipe);
         found.ok_or_else(|| {
-            let known = NAMES.map(|(known, _)| known).join(", ");
+            let known = Self::names().collect::<Vec<_>>().join(", ");
             WeightsError::Recipe { name: name.to_owned(), known }
         })
     }
@@ -84,6 +84,11 @@ pub(super) struct Choice {
 }
 
 impl Recipe {
+    /// Every name that parses, the finest first.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMES.iter().map(|(name, _)| *name)
+    }
+
     /// `general.file_type`, by llama.cpp's numbers.
     pub(super) fn file_type(self) -> u32 {
         match self {

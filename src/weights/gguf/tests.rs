@@ -82,7 +82,7 @@ fn a_file_that_is_cut_off_names_the_tensor_and_the_missing_bytes() {
     let message = problem(&file[..third.end - 10]);
     assert!(message.contains("`third`") && message.contains(" 10 bytes are missing"), "{message}");
     let second = read(&file).unwrap().tensors[1].bytes.clone();
-    let message = problem(&file[..second.start + 1]);
+    let message = problem(&file[..=second.start]);
     assert!(message.contains("`other`") && message.contains(&format!(" {} bytes", third.end - second.start - 1)), "{message}");
 }
 

@@ -1,10 +1,14 @@
 //! Models that must not open, and what is said about them.
 
+use std::sync::OnceLock;
+
 use candle_core::{DType, Device, Tensor};
+use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 use super::{complaint, demo, folder_with, quantized, tiny, tiny_config};
 use crate::weights::gguf::{self, Array, TensorPlan, Value, Writer};
+use crate::weights::layout::expected;
 use crate::weights::{Checkpoint, WeightsError};
 
 /// The complaint about a folder whose config.json has one key changed.
@@ -176,4 +180,34 @@ fn the_tokenizer_of_another_model_is_refused() {
     std::fs::write(&other, json.to_string()).unwrap();
     let message = Checkpoint::open(folder.path(), Some(&other)).err().unwrap().to_string();
     assert!(message.contains("another model's") && message.contains("1024"), "{message}");
+}
+
+proptest! {
+    #[test]
+    fn a_twisted_model_file_opens_or_is_refused_but_never_panics(
+        twists in proptest::collection::vec((any::<bool>(), any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        static SOUND: OnceLock<Vec<u8>> = OnceLock::new();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("m.gguf");
+        let mut file = SOUND.get_or_init(|| {
+            let source = tiny(DType::BF16);
+            quantized(&Checkpoint::open(source.path(), None).unwrap(), "q2_k", &path);
+            std::fs::read(&path).unwrap()
+        }).clone();
+        // Most of a header is vocabulary; half of the twists go to the keys before it and the tensors after it.
+        let data = gguf::parse(&path, &file).unwrap().tensors[0].bytes.start;
+        let places: Vec<usize> = (0..1000).chain(data - 2500..data).collect();
+        for (vital, place, byte) in twists {
+            let at = if vital { places[place.index(places.len())] } else { place.index(data) };
+            file[at] = byte;
+        }
+        std::fs::write(&path, &file).unwrap();
+        if let Ok(model) = Checkpoint::open(&path, None) {
+            let _ = model.tokenizer().encode_fast("any text 12", true);
+            for (name, _) in expected(model.config()) {
+                let _ = model.tensor(&name);
+            }
+        }
+    }
 }
