@@ -158,9 +158,10 @@ impl JsonKeys<'_> {
 
     /// The base's two homes: its own key, and the `rope_parameters` of newer files.
     fn rope_base(&self) -> Result<f32, WeightsError> {
+        let own = self.real_or("rope_theta", 10_000.0)?;
         match self.find("rope_parameters") {
-            Some(parameters) => JsonKeys { path: self.path, json: parameters }.real_or("rope_theta", 10_000.0),
-            None => self.real_or("rope_theta", 10_000.0),
+            Some(parameters) => JsonKeys { path: self.path, json: parameters }.real_or("rope_theta", own),
+            None => Ok(own),
         }
     }
 }

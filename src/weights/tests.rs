@@ -277,3 +277,29 @@ fn values_that_half_precision_cannot_hold_are_refused() {
     let error = quantize(&source, Recipe::F16, &folder.path().join("m.gguf"), &mut |_, _| {}).unwrap_err().to_string();
     assert!(error.contains("blk.0.ffn_up.weight") && error.contains("bf16"), "{error}");
 }
+
+#[test]
+fn an_untied_mistral_with_narrow_heads_and_spare_rows_survives_the_round_trip() {
+    let mut json = tiny_config();
+    json["model_type"] = "mistral".into();
+    json["sliding_window"] = serde_json::Value::Null;
+    json["tie_word_embeddings"] = false.into();
+    json["head_dim"] = 32.into();
+    json["vocab_size"] = 1056.into();
+    json.as_object_mut().unwrap().remove("rope_theta");
+    json["rope_parameters"] = json!({"rope_type": "default", "rope_theta": 1e6});
+    let folder = folder_with(&json, DType::F16);
+    let source = Checkpoint::open(folder.path(), None).unwrap();
+    let model = quantized(&source, "q3_k", &folder.path().join("m.gguf"));
+    assert_eq!(model.config(), &Config { rope: RopeOrder::Interleaved, ..source.config().clone() });
+    assert!((model.config().rope_base - 1e6).abs() < 1.0 && !model.config().tied);
+    assert_eq!(model.tensor("blk.0.attn_output.weight").unwrap().dims(), [256, 128]);
+    assert_eq!(model.facts().vocabulary, source.facts().vocabulary);
+    assert_eq!(model.tokenizer().get_vocab_size(true), 1024, "spare rows are no tokens");
+}
+
+#[test]
+fn a_checkpoint_can_be_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Checkpoint>();
+}

@@ -1,14 +1,20 @@
 //! Headers that are sound, cut off, twisted or plain noise.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use proptest::prelude::*;
 
 use super::{Array, Header, TensorPlan, TensorType, Value, Writer, parse};
 use crate::weights::WeightsError;
 
-/// A small sound file with every kind of value that the writer knows.
+/// A small sound file with several kinds of values and types.
 fn sound() -> Vec<u8> {
+    static SOUND: OnceLock<Vec<u8>> = OnceLock::new();
+    SOUND.get_or_init(write_sound).clone()
+}
+
+fn write_sound() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sound.gguf");
     let text = |text: &str| Value::Text(text.to_owned());
