@@ -4,6 +4,7 @@
 //! tests the differences against a margin chosen beforehand and says PASS, FAIL, INCONCLUSIVE or INVALID.
 //! `ARCHITECTURE.md` maps the rooms; a room imports only from rooms below it.
 
+pub mod dataset;
 pub mod domain;
 pub mod engine;
 pub mod event;
@@ -11,4 +12,5 @@ pub mod metric;
 pub mod plan;
 pub mod scorer;
 pub mod stats;
+pub mod suite;
 pub mod weights;

@@ -1,0 +1,170 @@
+//! What each scorer calls right, wrong and unreadable.
+
+use serde_json::json;
+
+use super::{last_number, of};
+use crate::domain::{Answer, Finish, Normalization, OptionScore, Score, ScorerSpec, Target};
+
+fn text(text: &str) -> Answer {
+    Answer::Text { text: text.to_owned(), tokens: Vec::new(), finish: Finish::End }
+}
+
+fn option(log_likelihood: f64, tokens: u32, bytes: u32) -> OptionScore {
+    OptionScore { log_likelihood, tokens, bytes, greedy: false }
+}
+
+fn choose(normalize: Normalization, options: &[OptionScore], right: usize) -> Score {
+    of(&ScorerSpec::Choice { normalize }).score(&Target::Option(right), &Answer::Choice { options: options.to_vec() })
+}
+
+fn call(answer: &str) -> (f64, String, bool) {
+    let target = Target::Call(json!({"name": "weather", "arguments": {"city": "Lima", "days": 3}}));
+    let score = of(&ScorerSpec::ToolCall).score(&target, &text(answer));
+    (score.value, score.read, score.parsed)
+}
+
+#[test]
+fn each_normalization_has_its_own_favourite() {
+    let options = [option(-6.0, 1, 6), option(-8.0, 4, 6), option(-7.0, 2, 21)];
+    for (normalize, favourite) in [(Normalization::None, 0), (Normalization::Token, 1), (Normalization::Byte, 2)] {
+        let score = choose(normalize, &options, favourite);
+        assert_eq!((score.value, score.read), (1.0, format!("option {}", favourite + 1)), "{normalize:?}");
+    }
+}
+
+#[test]
+fn the_first_of_equally_likely_options_wins() {
+    let options = [option(-9.0, 1, 1), option(-2.0, 1, 1), option(-2.0, 1, 1)];
+    assert!((choose(Normalization::None, &options, 1).value - 1.0).abs() < f64::EPSILON);
+    assert!(choose(Normalization::None, &options, 2).value.abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_log_likelihood_that_is_no_number_gives_no_score_at_all() {
+    let score = choose(Normalization::None, &[option(-1.0, 1, 1), option(f64::NAN, 1, 1)], 0);
+    assert!(score.value.is_nan());
+    assert_eq!(score.read, "the log-likelihood of option 2 is not a number");
+}
+
+#[test]
+fn impossible_options_still_have_an_order() {
+    let options = [option(f64::NEG_INFINITY, 1, 1), option(-50.0, 1, 1)];
+    assert_eq!(choose(Normalization::Token, &options, 1).read, "option 2");
+}
+
+#[test]
+fn exact_forgives_only_what_it_was_told_to() {
+    let score = |trim, ignore_case, given: &str| {
+        let target = Target::Text(vec!["Zwölf".into(), "12".into()]);
+        of(&ScorerSpec::Exact { trim, ignore_case }).score(&target, &text(given)).value > 0.5
+    };
+    assert!(score(false, false, "Zwölf") && score(false, false, "12"));
+    assert!(!score(false, false, " Zwölf") && score(true, false, " Zwölf\n"));
+    assert!(!score(true, false, "ZWÖLF") && score(true, true, "ZWÖLF"));
+    assert!(!score(true, true, "Zwölf."));
+}
+
+#[test]
+fn the_last_number_of_a_text_is_read_as_a_person_would() {
+    let cases = [
+        ("18", Some("18")),
+        ("She has 3 + 15 eggs.\n#### 18", Some("18")),
+        ("the total is $1,234.50.", Some("1234.5")),
+        ("about -$1,000,000", Some("-1000000")),
+        ("= \u{2212}7", Some("-7")),
+        ("12-5", Some("5")),
+        ("(12)-5", Some("5")),
+        ("covid-19", Some("19")),
+        ("1,2,3", Some("3")),
+        ("1,2345", Some("2345")),
+        ("007.00", Some("7")),
+        ("-0.0", Some("0")),
+        (".5", Some("0.5")),
+        ("9007199254740993", Some("9007199254740993")),
+        ("50%", Some("50")),
+        ("none", None),
+        ("NaN", None),
+        ("inf", None),
+        ("", None),
+        ("-", None),
+    ];
+    for (given, number) in cases {
+        assert_eq!(last_number(given).as_deref(), number, "{given:?}");
+    }
+}
+
+#[test]
+fn numbers_are_compared_by_value_without_rounding() {
+    let score = |target: &str, given: &str| {
+        let score = of(&ScorerSpec::Number).score(&Target::Text(vec![target.to_owned()]), &text(given));
+        (score.value > 0.5, score.parsed)
+    };
+    assert_eq!(score("1,000 apples #### 1000", "it is 1,000.00"), (true, true));
+    assert_eq!(score("9007199254740993", "9007199254740992"), (false, true));
+    assert_eq!(score("5", "five"), (false, false));
+}
+
+#[test]
+fn a_right_call_may_differ_in_order_spacing_fence_and_number_form() {
+    let read = "weather({\"days\":3.0,\"city\":\"Lima\"})".to_owned();
+    let plain = r#" {"arguments": {"days": 3.0, "city": "Lima"}, "name": "weather"} "#;
+    assert_eq!(call(plain), (1.0, read.clone(), true));
+    assert_eq!(call(&format!("```json\n{plain}\n```\n")), (1.0, read, true));
+}
+
+#[test]
+fn a_wrong_call_says_what_is_wrong_with_it() {
+    let wrong = [
+        (r#"{"name":"time","arguments":{"city":"Lima","days":3}}"#, "another tool: time instead of weather"),
+        (r#"{"name":"weather","arguments":{"city":"Oslo","days":3}}"#, r#"argument city: "Oslo" instead of "Lima""#),
+        (r#"{"name":"weather","arguments":{"city":"Lima","days":"3"}}"#, r#"argument days: "3" instead of 3"#),
+        (r#"{"name":"weather","arguments":{"city":"Lima"}}"#, "argument days is missing"),
+        (r#"{"name":"weather","arguments":{"city":"Lima","days":3,"unit":"C"}}"#, "argument unit is not asked for"),
+    ];
+    for (answer, read) in wrong {
+        assert_eq!(call(answer), (0.0, read.to_owned(), true));
+    }
+}
+
+#[test]
+fn what_is_no_call_is_wrong_and_marked_as_unread() {
+    let unread = [
+        ("", "not JSON: EOF while parsing a value at line 1 column 0"),
+        (r#"{"name":"weather","arguments":{"city":"Li"#, "not JSON: EOF while parsing a string at line 1 column 41"),
+        (r#"I call {"name":"weather"}"#, "not JSON: expected value at line 1 column 1"),
+        (r#"{"name":"weather","arguments":{}} done"#, "not JSON: trailing characters at line 1 column 35"),
+        ("[]", "a list, not an object"),
+        (r#"{"arguments":{}}"#, "no `name`"),
+        (r#"{"name":"weather"}"#, "no `arguments`"),
+        (r#"{"name":"weather","arguments":"{}"}"#, "`arguments` is text, not an object"),
+    ];
+    for (answer, read) in unread {
+        assert_eq!(call(answer), (0.0, read.to_owned(), false));
+    }
+}
+
+#[test]
+fn likelihood_is_the_mean_and_an_empty_document_has_none() {
+    let score = |nll: &[f64]| {
+        of(&ScorerSpec::Likelihood).score(&Target::None, &Answer::Rolling { nll: nll.to_vec(), bytes: 9, divergence: None })
+    };
+    assert!((score(&[1.0, 2.0, 6.0]).value - 3.0).abs() < 1e-12);
+    assert!(score(&[]).value.is_nan());
+}
+
+#[test]
+fn every_scorer_gives_an_answer_of_another_kind_zero_and_says_so() {
+    let choice = Answer::Choice { options: vec![option(-1.0, 1, 1)] };
+    let cases = [
+        (ScorerSpec::Choice { normalize: Normalization::None }, text("a"), "choice cannot judge a text answer"),
+        (ScorerSpec::Exact { trim: true, ignore_case: false }, choice.clone(), "exact cannot judge a choice answer"),
+        (ScorerSpec::Number, choice.clone(), "number cannot judge a choice answer"),
+        (ScorerSpec::ToolCall, choice, "tool-call cannot judge a choice answer"),
+        (ScorerSpec::Likelihood, text("a"), "likelihood cannot judge a text answer"),
+    ];
+    for (spec, answer, read) in cases {
+        let score = of(&spec).score(&Target::None, &answer);
+        assert_eq!(score.read, format!("scorer {read} by a missing target"));
+        assert!(!score.parsed && score.value.abs() < f64::EPSILON);
+    }
+}
