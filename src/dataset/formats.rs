@@ -110,18 +110,37 @@ fn records(text: &[u8]) -> Vec<Result<Row, RowFault>> {
     if !header.iter().any(|name| name == "id") {
         return vec![Err(RowFault { line: 1, what: "the header has no column `id`".to_owned() })];
     }
+    let mut lines = Lines { text, byte: 0, line: 1 };
     let parsed = reader.byte_records().map(|record| {
-        let at = |position: Option<&csv::Position>| position.map_or(1, |position| position.line() as usize);
-        let record = record.map_err(|error| RowFault { line: at(error.position()), what: format!("not CSV: {error}") })?;
-        let line = at(record.position());
+        let record = record.map_err(|error| RowFault { line: lines.at(error.position()), what: format!("not CSV: {error}") })?;
+        let line = lines.at(record.position());
         let record = csv::StringRecord::from_byte_record(record).map_err(|_| RowFault { line, what: "not UTF-8".to_owned() })?;
         if record.len() != header.len() {
-            let what = format!("{} fields where the header has {}", record.len(), header.len());
+            let plural = if record.len() == 1 { "" } else { "s" };
+            let what = format!("{} field{plural} where the header has {}", record.len(), header.len());
             return Err(RowFault { line, what });
         }
         row(line, header.iter().zip(&record).map(|(name, value)| (name.to_owned(), Value::from(value))).collect())
     });
     parsed.collect()
+}
+
+/// Counts lines up to positions that only grow. The csv crate's own count is one short after CRLF.
+struct Lines<'a> {
+    text: &'a [u8],
+    byte: usize,
+    line: usize,
+}
+
+impl Lines<'_> {
+    fn at(&mut self, position: Option<&csv::Position>) -> usize {
+        let start = position.map_or(self.byte, |position| position.byte() as usize).clamp(self.byte, self.text.len());
+        let breaks = self.text[start..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        let end = start + breaks;
+        self.line += self.text[self.byte..end].iter().filter(|byte| **byte == b'\n').count();
+        self.byte = end;
+        self.line
+    }
 }
 
 fn row(line: usize, fields: Map<String, Value>) -> Result<Row, RowFault> {

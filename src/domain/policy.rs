@@ -62,6 +62,12 @@ pub struct Policy {
     pub budgets: Vec<Budget>,
 }
 
+impl Budget {
+    /// Every metric that a budget can bound; larger values are worse.
+    pub const METRICS: [&str; 8] =
+        ["kld.mean", "kld.median", "kld.p90", "kld.p95", "kld.p99", "kld.p999", "perplexity.ratio", "same_top.loss"];
+}
+
 impl Policy {
     /// The margin that holds for a task.
     #[must_use]

@@ -1,8 +1,29 @@
 //! What will run: subjects, tasks and policy, resolved and checked before the first request.
 
-use std::path::PathBuf;
+mod digest;
+mod file;
+mod floor;
+mod order;
+mod policy;
+mod render;
+mod rules;
+mod subjects;
+mod tasks;
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+pub use policy::read_policy;
 
 use crate::domain::{Digest, Policy, Sample, Subject, Task, TaskCard};
+use crate::suite::{Diagnostic, Diagnostics};
+
+/// A plan as a file with an explanation of every key, for `quantgate init`.
+pub const TEMPLATE: &str = include_str!("template.toml");
+
+/// Everything that keeps a plan from running; at least one fault.
+pub type PlanErrors = Diagnostics;
 
 /// A task with its samples, rendered and in their final order.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,14 +41,15 @@ pub struct PlannedTask {
 pub struct Plan {
     /// The plan's name.
     pub name: String,
-    /// The folder that the plan's relative paths start from.
+    /// The folder that the plan's relative paths start from; empty for the working folder.
     pub root: PathBuf,
     /// Digest of everything that can change a result: subjects, tasks, samples, settings, policy and seed, not paths
     /// or concurrency.
     pub digest: Digest,
     /// Seed of everything that is random.
     pub seed: u64,
-    /// Who is asked, the canary first, then variants and controls in the plan's order; names are unique.
+    /// Who is asked, the canary first, then variants and controls in the plan's order; names are unique. Their paths
+    /// are as written: see [`Plan::resolve`].
     pub subjects: Vec<Subject>,
     /// What is asked, in order; names are unique.
     pub tasks: Vec<PlannedTask>,
@@ -37,4 +59,66 @@ pub struct Plan {
     pub reports: PathBuf,
     /// The folder that quantized variants are cached in.
     pub cache: PathBuf,
+    /// What a person should know before the run, as sentences; nothing of it keeps the plan from running.
+    pub warnings: Vec<String>,
+}
+
+/// Settings from outside the plan, which win over it. Their paths start from the working folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// Suite files in place of the plan's.
+    pub suites: Option<Vec<PathBuf>>,
+    /// The seed.
+    pub seed: Option<u64>,
+    /// The folder that run folders are made in.
+    pub reports: Option<PathBuf>,
+    /// The folder that quantized variants are cached in.
+    pub cache: Option<PathBuf>,
+    /// Most samples of each task: a seeded subset, at least 1.
+    pub limit: Option<usize>,
+    /// A file with a policy in place of the plan's.
+    pub policy: Option<PathBuf>,
+}
+
+impl Plan {
+    /// Reads a plan, its suites and its datasets, renders every sample and checks everything that can be checked
+    /// without loading a model. `src/plan/template.toml` describes the plan's keys.
+    ///
+    /// # Errors
+    /// Every fault of all these files.
+    pub fn load(path: &Path, overrides: &Overrides) -> Result<Self, PlanErrors> {
+        if !path.exists() {
+            let message = format!("there is no plan {}", path.display());
+            return Err(Diagnostic::new(message, Some("`quantgate init` writes one")).into());
+        }
+        let mut faults = Vec::new();
+        let file = file::read(path, overrides, &mut faults)?;
+        let sources = tasks::Sources { root: &file.root, seed: file.seed, limit: overrides.limit };
+        let tasks = tasks::plan(&file.suites, sources, &mut faults);
+        let policy = file.policy.unwrap_or_else(policy::unset);
+        // With a suite missing, every rule for its tasks would look misspelt.
+        if let Some(tasks) = &tasks {
+            rules::check(&policy, tasks, &mut faults);
+        }
+        let (Some(tasks), true) = (tasks, faults.is_empty()) else { return Err(Diagnostics(faults)) };
+        let warnings = floor::warnings(&policy.policy, &tasks);
+        let digest = digest::of(file.seed, &file.subjects, &tasks, &policy.policy);
+        Ok(Self {
+            name: file.name,
+            root: file.root,
+            digest,
+            seed: file.seed,
+            subjects: file.subjects,
+            tasks,
+            policy: policy.policy,
+            reports: file.reports,
+            cache: file.cache,
+            warnings,
+        })
+    }
+
+    /// Where a path of the plan leads from the working folder.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.root.join(path)
+    }
 }

@@ -13,7 +13,7 @@ pub struct Place {
     pub column: usize,
     /// The whole line.
     pub text: String,
-    /// Characters that are meant, from the column on; at least 1.
+    /// Characters that are meant, from the column on; 0 where the file as a whole is meant.
     pub width: usize,
 }
 
@@ -49,6 +49,10 @@ impl fmt::Display for Diagnostic {
         };
         let number = place.line.to_string();
         let gutter = " ".repeat(number.len());
+        if place.width == 0 {
+            write!(f, "\n  --> {}", place.file)?;
+            return self.hint.iter().try_for_each(|hint| write!(f, "\n   = hint: {hint}"));
+        }
         write!(f, "\n{gutter}--> {}:{}:{}", place.file, place.line, place.column)?;
         // Tabs stay tabs, so that the carets stand below what they mean.
         let before: String = place.text.chars().take(place.column - 1).map(|c| if c == '\t' { '\t' } else { ' ' }).collect();

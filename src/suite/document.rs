@@ -67,6 +67,11 @@ impl Document {
         }
     }
 
+    /// The file as a whole.
+    pub fn whole(&self) -> Place {
+        Place { file: self.file.clone(), line: 1, column: 1, text: String::new(), width: 0 }
+    }
+
     /// Notes a fault.
     pub fn note(&self, fault: Diagnostic) {
         self.faults.borrow_mut().push(fault);

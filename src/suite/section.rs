@@ -15,14 +15,15 @@ pub struct Section<'d> {
     document: &'d Document,
     name: String,
     table: &'d DeTable<'d>,
-    span: Range<usize>,
+    /// Its header, or none for the whole file.
+    span: Option<Range<usize>>,
     asked: RefCell<Vec<&'static str>>,
 }
 
 impl<'d> Section<'d> {
     /// The whole file, called `name` in messages.
     pub fn root(document: &'d Document, name: &str, table: &'d DeTable<'d>) -> Self {
-        Self { document, name: name.to_owned(), table, span: 0..0, asked: RefCell::default() }
+        Self { document, name: name.to_owned(), table, span: None, asked: RefCell::default() }
     }
 
     /// What it is called in messages: the suite, a task by its name, `[policy]`.
@@ -36,6 +37,11 @@ impl<'d> Section<'d> {
             self.asked.borrow_mut().push(key);
         }
         self.table.get(key)
+    }
+
+    /// Takes keys for known without reading them.
+    pub fn skip(&self, keys: &[&'static str]) {
+        self.asked.borrow_mut().extend(keys);
     }
 
     /// Whether a key is there.
@@ -124,7 +130,13 @@ impl<'d> Section<'d> {
     pub fn table(&self, key: &'static str, name: &str) -> Option<Section<'d>> {
         let value = self.value(key)?;
         let table = self.typed(key, "a table", DeValue::as_table)?;
-        Some(Section { document: self.document, name: name.to_owned(), table, span: value.span(), asked: RefCell::default() })
+        Some(Section {
+            document: self.document,
+            name: name.to_owned(),
+            table,
+            span: Some(value.span()),
+            asked: RefCell::default(),
+        })
     }
 
     /// The tables of a `[[key]]` list; each is called by its `name` in messages.
@@ -143,7 +155,7 @@ impl<'d> Section<'d> {
                 None => format!("[[{}]]", self.path_of(key)),
             };
             let (document, asked) = (self.document, RefCell::default());
-            sections.push(Section { document, name, table, span: item.span(), asked });
+            sections.push(Section { document, name, table, span: Some(item.span()), asked });
         }
         sections
     }
@@ -160,7 +172,7 @@ impl<'d> Section<'d> {
 
     /// Where the section begins.
     pub fn place(&self) -> Place {
-        self.document.place(&self.span)
+        self.span.as_ref().map_or_else(|| self.document.whole(), |span| self.document.place(span))
     }
 
     /// Where a key's value stands, or the section where the key is absent.

@@ -1,0 +1,145 @@
+//! The `[canary]` and `[[variant]]` tables: who is asked, and through which engine.
+
+use std::path::{Path, PathBuf};
+
+use crate::domain::{Arithmetic, EngineSpec, LocalSpec, ModelSource, Role, ScriptedSpec, Subject, SubjectName};
+use crate::suite::{Section, nearest};
+
+/// The quantizations that `quantize` can make; the same words as `quantgate quantize --to`.
+pub(super) const QUANTIZATIONS: [&str; 14] =
+    ["f32", "f16", "bf16", "q8_0", "q6_k", "q5_k", "q5_k_m", "q5_0", "q4_k", "q4_k_m", "q4_0", "q3_k", "q3_k_m", "q2_k"];
+
+/// Engines that are meant to come; named so that their users are not told of a misspelling.
+const PLANNED: [&str; 10] =
+    ["vllm", "ollama", "openai", "llama-server", "llamacpp", "sglang", "tgi", "anthropic", "azure", "bedrock"];
+
+const ARITHMETICS: [(&str, Arithmetic); 1] = [("weights-f32", Arithmetic::WeightsF32)];
+
+const CANARY: &str = "canary";
+
+/// Reads all subjects, the canary first; faults are noted with the sections.
+pub(super) fn read(plan: &Section<'_>, root: &Path) -> Vec<Subject> {
+    let mut subjects = Vec::new();
+    match plan.table("canary", "[canary]") {
+        Some(section) => {
+            subjects.extend(subject(&section, CANARY.to_owned(), Role::Canary, root));
+        }
+        None if plan.has("canary") => {}
+        None => plan.fault("the plan has no [canary]", Some("name the full-precision model: [canary] with model = \"…\"")),
+    }
+    let canary_is_local = subjects.first().is_none_or(|canary| matches!(canary.engine, EngineSpec::Local(_)));
+    let sections = plan.tables("variant");
+    if sections.is_empty() && (!plan.has("variant") || plan.is_empty_list("variant")) {
+        let hint = "add the quantized model as a [[variant]] with a name and a model";
+        plan.fault("the plan has no [[variant]]: there is nothing to compare the canary with", Some(hint));
+    }
+    let mut controls = 0;
+    for section in &sections {
+        let name = section.required_name("name");
+        if name == CANARY {
+            let hint = Some("call the variant by its quantization");
+            section.fault_at("name", "the name `canary` is taken by the canary", hint);
+        } else if !name.is_empty() && subjects.iter().any(|other| other.name.as_str() == name) {
+            section.fault_at("name", format!("two variants are named `{name}`"), Some("names are unique within a plan"));
+        }
+        let role = if section.flag("control") == Some(true) { Role::Control } else { Role::Variant };
+        controls += usize::from(role == Role::Control);
+        if !canary_is_local && section.has("quantize") {
+            let hint = "name its file with `model`, or make the canary a local model";
+            section.fault_at("quantize", "only a local canary can be quantized", Some(hint));
+        }
+        subjects.extend(subject(section, name, role, root));
+    }
+    if controls > 0 && controls == sections.len() {
+        let hint = "a control shows that the tasks have teeth; add the variant that you want to judge";
+        plan.fault("every variant is a control, so nothing would be decided", Some(hint));
+    }
+    subjects
+}
+
+/// Reads one subject; none where its engine is unknown.
+fn subject(section: &Section<'_>, name: String, role: Role, root: &Path) -> Option<Subject> {
+    let engine = section.text("engine").unwrap_or_else(|| "local".to_owned());
+    let engine = match engine.as_str() {
+        "local" => EngineSpec::Local(local(section, role, root)),
+        "scripted" => EngineSpec::Scripted(scripted(section)),
+        // Such a table has keys of its own, which are not misspelt.
+        planned if PLANNED.contains(&planned) => {
+            let hint = "engines are `local` (models in this process) and `scripted` (dry runs)";
+            section.fault_at("engine", format!("engine `{planned}` is not built yet"), Some(hint));
+            return None;
+        }
+        other => {
+            let hint = nearest(other, ["local", "scripted"]).map_or_else(
+                || "engines are `local` (models in this process) and `scripted` (dry runs)".to_owned(),
+                |near| format!("did you mean `{near}`?"),
+            );
+            section.fault_at("engine", format!("no engine is called `{other}`"), Some(&hint));
+            return None;
+        }
+    };
+    section.close();
+    Some(Subject { name: SubjectName::new(name), role, engine })
+}
+
+fn local(section: &Section<'_>, role: Role, root: &Path) -> LocalSpec {
+    refuse(section, &["right_per_mille", "salt"], "scripted");
+    let existing = |key| {
+        let path = PathBuf::from(section.text(key)?);
+        if !root.join(&path).exists() {
+            let hint = "paths start from the plan's folder";
+            section.fault_at(key, format!("there is no {key} {}", path.display()), Some(hint));
+        }
+        Some(path)
+    };
+    let words = QUANTIZATIONS.map(|word| (word, word));
+    let (model, quantize) = (existing("model"), section.word("quantize", &words));
+    let name = section.name();
+    match (role, section.has("model"), section.has("quantize")) {
+        (Role::Canary, _, true) => {
+            let hint = "the canary is the full-precision model that variants are made from";
+            section.fault_at("quantize", "the canary cannot be quantized", Some(hint));
+        }
+        (Role::Canary, false, _) => {
+            let hint = "name a Hugging Face folder, a safetensors file or a GGUF file";
+            section.fault(format!("{name} has no `model`"), Some(hint));
+        }
+        (_, true, true) => {
+            section.fault_at("quantize", format!("{name} has both `model` and `quantize`"), Some("keep one of them"));
+        }
+        (_, false, false) => {
+            let hint = "name its file with `model`, or have it made from the canary: quantize = \"q4_k_m\"";
+            section.fault(format!("{name} has neither `model` nor `quantize`"), Some(hint));
+        }
+        _ => {}
+    }
+    let source = match quantize {
+        Some(word) => ModelSource::Quantize(word.to_owned()),
+        None => ModelSource::Path(model.unwrap_or_default()),
+    };
+    let arithmetic = section.word("arithmetic", &ARITHMETICS).unwrap_or_default();
+    LocalSpec { source, tokenizer: existing("tokenizer"), arithmetic }
+}
+
+fn scripted(section: &Section<'_>) -> ScriptedSpec {
+    refuse(section, &["model", "quantize", "tokenizer", "arithmetic"], "local");
+    let right = section.whole("right_per_mille");
+    if right.is_none() && !section.has("right_per_mille") {
+        let hint = "of a thousand samples, so many are answered right: right_per_mille = 900";
+        section.fault(format!("{} has no `right_per_mille`", section.name()), Some(hint));
+    }
+    if right.is_some_and(|right| right > 1000) {
+        section.fault_at("right_per_mille", "`right_per_mille` must be at most 1000", None);
+    }
+    ScriptedSpec {
+        right_per_mille: u32::try_from(right.unwrap_or(0)).unwrap_or(1000),
+        salt: section.text("salt").unwrap_or_default(),
+    }
+}
+
+/// Notes keys that belong to another engine.
+fn refuse(section: &Section<'_>, keys: &[&'static str], engine: &str) {
+    for key in keys.iter().filter(|key| section.has(key)) {
+        section.fault_at(key, format!("`{key}` is a key of engine {engine}"), Some("remove it, or change `engine`"));
+    }
+}

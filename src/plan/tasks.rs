@@ -1,0 +1,186 @@
+//! Suites and datasets to planned tasks: read once, checked against their manifests, rendered, put in order.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::PlannedTask;
+use super::file::SuiteRef;
+use super::order;
+use super::render::{Fault, Renderer};
+use crate::dataset::{self, Dataset, Manifest, Row};
+use crate::domain::{Request, RequestKind, Sample, Subset, Task, TaskCard};
+use crate::suite::{Diagnostic, Place, SuiteFile, TaskPlaces};
+
+/// Where tasks come from and how many of their samples are asked.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    /// The folder that dataset paths start from.
+    pub(super) root: &'a Path,
+    /// The plan's seed.
+    pub(super) seed: u64,
+    /// Most samples a task.
+    pub(super) limit: Option<usize>,
+}
+
+/// Datasets that were read, by path; none for one with faults.
+type Datasets = BTreeMap<PathBuf, Option<Dataset>>;
+
+/// Every task of the suites, in order; none where a suite can't be read. Faults are added to `faults`.
+pub(super) fn plan(suites: &[SuiteRef], sources: Sources<'_>, faults: &mut Vec<Diagnostic>) -> Option<Vec<PlannedTask>> {
+    let (mut tasks, mut datasets, mut complete) = (Vec::new(), Datasets::new(), true);
+    let mut seen: BTreeMap<String, String> = BTreeMap::new();
+    for suite in suites {
+        let Some(file) = load(suite, faults) else {
+            complete = false;
+            continue;
+        };
+        for (task, places) in file.suite.tasks.into_iter().zip(file.places) {
+            if let Some(other) = seen.insert(task.name.as_str().to_owned(), suite.path.display().to_string()) {
+                let message = format!("two tasks are named `{}`: {other} has it too", task.name);
+                let fault = Diagnostic::new(message, Some("names are unique within a plan, over all of its suites"));
+                faults.push(fault.at(places.of("name")));
+                continue;
+            }
+            let planned = read(&task, &places, sources, (&mut datasets, faults));
+            tasks.push(planned.unwrap_or_else(|| unread(task)));
+        }
+    }
+    complete.then_some(tasks)
+}
+
+fn load(suite: &SuiteRef, faults: &mut Vec<Diagnostic>) -> Option<SuiteFile> {
+    if !suite.path.exists() {
+        let fault = Diagnostic::new(format!("there is no suite {}", suite.path.display()), None);
+        faults.push(match &suite.place {
+            Some(place) => {
+                Diagnostic { hint: Some("suite paths start from the plan's folder".into()), ..fault.at(place.clone()) }
+            }
+            None => fault,
+        });
+        return None;
+    }
+    SuiteFile::load(&suite.path).map_err(|found| faults.extend(found.0)).ok()
+}
+
+/// A task whose dataset has faults, so that rules about it don't look misspelt.
+fn unread(task: Task) -> PlannedTask {
+    let card = card(&task, "", 0);
+    PlannedTask { task, card, samples: Vec::new() }
+}
+
+fn card(task: &Task, digest: &str, samples: usize) -> TaskCard {
+    TaskCard {
+        name: task.name.clone(),
+        about: task.about.clone(),
+        kind: task.kind,
+        metric: task.metric,
+        gating: task.gating,
+        chance: task.chance,
+        band: task.band,
+        dataset: task.dataset.path.display().to_string(),
+        digest: digest.into(),
+        samples,
+    }
+}
+
+/// Reads a task's dataset and renders its rows; none where there is a fault, which is noted.
+fn read(
+    task: &Task,
+    places: &TaskPlaces,
+    sources: Sources<'_>,
+    (datasets, faults): (&mut Datasets, &mut Vec<Diagnostic>),
+) -> Option<PlannedTask> {
+    let path = sources.root.join(&task.dataset.path);
+    let dataset = datasets.entry(path).or_insert_with_key(|path| open(path, &places.of("dataset"), faults)).as_ref()?;
+    let rows: Vec<&Row> = dataset.rows.iter().collect();
+    if let Some(wanted) = task.dataset.subset.filter(|subset| subset.rows > rows.len()) {
+        let message =
+            format!("task `{}` wants {} rows of {}, which has {}", task.name, wanted.rows, path_of(dataset), rows.len());
+        faults.push(Diagnostic::new(message, Some("ask for fewer rows, or leave `subset` out")).at(places.of("subset")));
+        return None;
+    }
+    let rows = task.dataset.subset.map_or(rows.clone(), |subset| dataset::subset(&rows, subset));
+    let limit = sources.limit.map(|limit| Subset { rows: limit, seed: sources.seed });
+    let rows = limit.map_or(rows.clone(), |limit| dataset::subset(&rows, limit));
+    let mut samples = render(task, &rows, sources.seed, &mut |fault, rows| {
+        faults.push(sentence(&fault, rows, dataset, places));
+    })?;
+    samples.sort_by_cached_key(|sample| order::rank(sources.seed, &task.name, &sample.id));
+    let mut task = task.clone();
+    if task.kind == RequestKind::Choice && !places.keys.contains_key("chance") {
+        task.chance = guessing(&samples);
+    }
+    let card = card(&task, dataset.digest.as_str(), samples.len());
+    Some(PlannedTask { task, card, samples })
+}
+
+fn path_of(dataset: &Dataset) -> String {
+    dataset.path.display().to_string()
+}
+
+/// Reads a dataset and compares it with the manifest beside it, if there is one.
+fn open(path: &Path, place: &Place, faults: &mut Vec<Diagnostic>) -> Option<Dataset> {
+    let dataset = dataset::read(path).map_err(|error| {
+        faults.push(Diagnostic::new(error.to_string(), error.hint().as_deref()).at(place.clone()));
+    });
+    let dataset = dataset.ok()?;
+    let manifest = path.with_file_name("manifest.toml");
+    if manifest.exists() {
+        let checked = Manifest::load(&manifest).and_then(|manifest| manifest.verify(&dataset));
+        if let Err(error) = checked {
+            let fault = Diagnostic::new(error.to_string(), error.hint()).at(place.clone());
+            // A manifest that can't be read is one fault, not one for each dataset.
+            if !faults.iter().any(|other| other.message == fault.message) {
+                faults.push(fault);
+            }
+            return None;
+        }
+    }
+    Some(dataset)
+}
+
+/// Renders all rows; the same fault of several rows is told once.
+fn render(task: &Task, rows: &[&Row], seed: u64, tell: &mut dyn FnMut(Fault, &[&Row])) -> Option<Vec<Sample>> {
+    let renderer = Renderer::new(task, seed).map_err(|faults| faults.into_iter().for_each(|fault| tell(fault, &[])));
+    let renderer = renderer.ok()?;
+    let mut samples = Vec::with_capacity(rows.len());
+    let mut failed: Vec<(Fault, Vec<&Row>)> = Vec::new();
+    for row in rows {
+        match renderer.sample(row) {
+            Ok(sample) => samples.push(sample),
+            Err(fault) => match failed.iter_mut().find(|(other, _)| other.key == fault.key && other.what == fault.what) {
+                Some((_, rows)) => rows.push(row),
+                None => failed.push((fault, vec![row])),
+            },
+        }
+    }
+    let good = failed.is_empty();
+    for (fault, rows) in failed {
+        tell(fault, &rows);
+    }
+    good.then_some(samples)
+}
+
+fn sentence(fault: &Fault, rows: &[&Row], dataset: &Dataset, places: &TaskPlaces) -> Diagnostic {
+    let message = match rows {
+        [] => fault.what.clone(),
+        [row, others @ ..] => {
+            let line = format!("{}:{}: row `{}` {}", path_of(dataset), row.line, row.id, fault.what);
+            match others.len() {
+                0 => line,
+                1 => format!("{line}; so in one more row"),
+                more => format!("{line}; so in {more} more rows"),
+            }
+        }
+    };
+    Diagnostic::new(message, fault.hint.as_deref()).at(places.of(fault.key))
+}
+
+/// The accuracy of guessing: the mean of one over the number of options.
+fn guessing(samples: &[Sample]) -> f64 {
+    let shares = samples.iter().map(|sample| match &sample.request {
+        Request::Choice { options, .. } => 1.0 / options.len() as f64,
+        _ => 0.0,
+    });
+    shares.sum::<f64>() / samples.len().max(1) as f64
+}

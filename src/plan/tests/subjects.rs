@@ -1,0 +1,234 @@
+//! What is said of plan files with faults of their own.
+
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use super::{Place, changed};
+use crate::domain::EngineSpec;
+use crate::plan::{Overrides, Plan, TEMPLATE};
+
+#[test]
+fn an_unknown_key_is_refused_with_the_nearest_known_one() {
+    assert_snapshot!(changed("plan.toml", "quantize", "quantise"), @r#"
+    variant `q8` has neither `model` nor `quantize`
+     --> plan.toml:8:1
+      |
+    8 | [[variant]]
+      | ^^^^^^^^^^^
+      = hint: name its file with `model`, or have it made from the canary: quantize = "q4_k_m"
+
+    unknown key `quantise` in variant `q8`
+      --> plan.toml:10:1
+       |
+    10 | quantise = "q8_0"
+       | ^^^^^^^^
+       = hint: did you mean `quantize`?
+    "#);
+}
+
+#[test]
+fn subjects_that_cannot_be_are_refused_all_at_once() {
+    let place = Place::new();
+    let variants = "\
+[[variant]]
+name = \"q8\"
+model = \"missing.gguf\"
+
+[[variant]]
+name = \"canary\"
+quantize = \"q4_km\"
+
+[[variant]]
+name = \"both\"
+model = \"model\"
+quantize = \"q4_0\"
+salt = \"a\"
+
+[[variant]]
+name = \"remote\"
+engine = \"vllm\"
+base_url = \"http://localhost:8000/v1\"
+
+[[variant]]
+name = \"typo\"
+engine = \"lokal\"
+
+[[variant]]
+name = \"rote\"
+engine = \"scripted\"
+
+[policy]";
+    place.change("plan.toml", "[policy]", variants);
+    assert_snapshot!(place.faults(), @r#"
+    two variants are named `q8`
+      --> plan.toml:13:8
+       |
+    13 | name = "q8"
+       |        ^^^^
+       = hint: names are unique within a plan
+
+    there is no model missing.gguf
+      --> plan.toml:14:9
+       |
+    14 | model = "missing.gguf"
+       |         ^^^^^^^^^^^^^^
+       = hint: paths start from the plan's folder
+
+    the name `canary` is taken by the canary
+      --> plan.toml:17:8
+       |
+    17 | name = "canary"
+       |        ^^^^^^^^
+       = hint: call the variant by its quantization
+
+    `quantize` is one of f32, f16, bf16, q8_0, q6_k, q5_k, q5_k_m, q5_0, q4_k, q4_k_m, q4_0, q3_k, q3_k_m, q2_k, not `q4_km`
+      --> plan.toml:18:12
+       |
+    18 | quantize = "q4_km"
+       |            ^^^^^^^
+       = hint: did you mean `q4_k`?
+
+    variant `both` has both `model` and `quantize`
+      --> plan.toml:23:12
+       |
+    23 | quantize = "q4_0"
+       |            ^^^^^^
+       = hint: keep one of them
+
+    `salt` is a key of engine scripted
+      --> plan.toml:24:8
+       |
+    24 | salt = "a"
+       |        ^^^
+       = hint: remove it, or change `engine`
+
+    engine `vllm` is not built yet
+      --> plan.toml:28:10
+       |
+    28 | engine = "vllm"
+       |          ^^^^^^
+       = hint: engines are `local` (models in this process) and `scripted` (dry runs)
+
+    no engine is called `lokal`
+      --> plan.toml:33:10
+       |
+    33 | engine = "lokal"
+       |          ^^^^^^^
+       = hint: did you mean `local`?
+
+    variant `rote` has no `right_per_mille`
+      --> plan.toml:35:1
+       |
+    35 | [[variant]]
+       | ^^^^^^^^^^^
+       = hint: of a thousand samples, so many are answered right: right_per_mille = 900
+    "#);
+}
+
+#[test]
+fn a_plan_needs_a_canary_a_variant_that_counts_suites_and_a_policy() {
+    let place = Place::new();
+    place.write("plan.toml", "name = \"demo\"\n");
+    assert_snapshot!(place.faults(), @r#"
+    the plan has no `suites`
+      --> plan.toml
+       = hint: name at least one suite file: suites = ["suites/standard.toml"]
+
+    the plan has no [canary]
+      --> plan.toml
+       = hint: name the full-precision model: [canary] with model = "…"
+
+    the plan has no [[variant]]: there is nothing to compare the canary with
+      --> plan.toml
+       = hint: add the quantized model as a [[variant]] with a name and a model
+
+    the plan has no [policy]
+      --> plan.toml
+       = hint: choose the largest loss that you would accept before you see data: [policy] with margin = "1pp"
+    "#);
+    assert_snapshot!(changed("plan.toml", "quantize", "control = true\nquantize"), @r#"
+    every variant is a control, so nothing would be decided
+      --> plan.toml
+       = hint: a control shows that the tasks have teeth; add the variant that you want to judge
+    "#);
+}
+
+#[test]
+fn a_missing_model_suite_or_dataset_is_named_where_it_is_asked_for() {
+    assert_snapshot!(changed("plan.toml", "\"model\"", "\"modle\""), @r#"
+    there is no model modle
+     --> plan.toml:6:9
+      |
+    6 | model = "modle"
+      |         ^^^^^^^
+      = hint: paths start from the plan's folder
+    "#);
+    assert_snapshot!(changed("plan.toml", "\"suite.toml\"", "\"suites/standard.toml\""), @r#"
+    there is no suite suites/standard.toml
+     --> plan.toml:2:10
+      |
+    2 | suites = ["suites/standard.toml"]
+      |          ^^^^^^^^^^^^^^^^^^^^^^^^
+      = hint: suite paths start from the plan's folder
+    "#);
+    assert_snapshot!(changed("suite.toml", "\"sums.jsonl\"", "\"sum.jsonl\""), @r#"
+    there is no dataset sum.jsonl
+     --> suite.toml:6:11
+      |
+    6 | dataset = "sum.jsonl"
+      |           ^^^^^^^^^^^
+      = hint: dataset paths start from the plan's folder
+    "#);
+    let missing = Plan::load(Path::new("nowhere.toml"), &Overrides::default()).expect_err("there is no such plan");
+    assert_snapshot!(missing.to_string(), @r#"
+    there is no plan nowhere.toml
+      hint: `quantgate init` writes one
+    "#);
+}
+
+#[test]
+fn scripted_subjects_need_no_model() {
+    let place = Place::new();
+    let scripted = "[canary]\nengine = \"scripted\"\nright_per_mille = 950\n";
+    place.change("plan.toml", "[canary]\nmodel = \"model\"\n", scripted);
+    assert_snapshot!(place.faults(), @r#"
+    only a local canary can be quantized
+      --> plan.toml:11:12
+       |
+    11 | quantize = "q8_0"
+       |            ^^^^^^
+       = hint: name its file with `model`, or make the canary a local model
+    "#);
+    place.change("plan.toml", "quantize = \"q8_0\"", "engine = \"scripted\"\nright_per_mille = 940\nsalt = \"b\"");
+    let EngineSpec::Scripted(script) = &place.load().subjects[1].engine else { panic!("the variant is scripted") };
+    assert_eq!((script.right_per_mille, script.salt.as_str()), (940, "b"));
+}
+
+#[test]
+fn the_template_lacks_nothing_but_the_models_and_the_suite_that_it_names() {
+    let place = Place::new();
+    place.write("plan.toml", TEMPLATE);
+    assert_snapshot!(place.faults(), @r#"
+    there is no model models/my-model
+      --> plan.toml:12:9
+       |
+    12 | model = "models/my-model"          # a Hugging Face folder, a .safetensors file or a .gguf file
+       |         ^^^^^^^^^^^^^^^^^
+       = hint: paths start from the plan's folder
+
+    there is no model models/my-model-q4_k_m.gguf
+      --> plan.toml:21:9
+       |
+    21 | model = "models/my-model-q4_k_m.gguf"
+       |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       = hint: paths start from the plan's folder
+
+    there is no suite suites/standard.toml
+     --> plan.toml:5:10
+      |
+    5 | suites = ["suites/standard.toml"]  # one or more suite files
+      |          ^^^^^^^^^^^^^^^^^^^^^^^^
+      = hint: suite paths start from the plan's folder
+    "#);
+}
