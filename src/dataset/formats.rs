@@ -137,7 +137,7 @@ impl Lines<'_> {
         let start = position.map_or(self.byte, |position| position.byte() as usize).clamp(self.byte, self.text.len());
         let breaks = self.text[start..].iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         let end = start + breaks;
-        self.line += self.text[self.byte..end].iter().filter(|byte| **byte == b'\n').count();
+        self.line += self.text[self.byte..end].split(|byte| *byte == b'\n').count() - 1;
         self.byte = end;
         self.line
     }

@@ -83,21 +83,6 @@ dataset = 7
 prompt = \"{{ q }}\"
 band = [0.9, 0.6]
 subset = { rows = 0, sed = 1 }
-
-[[task]]
-name = \"facts\"
-kind = \"choice\"
-dataset = \"facts.jsonl\"
-prompt = \"{{ q }}\"
-max_tokens = 4
-scorer = { kind = \"exact\", normalise = \"none\" }
-temperature = -1
-colour = \"red\"
-
-[[task]]
-name = \"sums\"
-kind = \"perplexity\"
-gating = true
 ";
     assert_snapshot!(faults(text), @r#"
     the suite has no `name`
@@ -144,83 +129,89 @@ gating = true
     9 | subset = { rows = 0, sed = 1 }
       |                      ^^^
       = hint: did you mean `seed`?
+    "#);
+}
 
-    task `facts` has no `target`
-      --> suite.toml:11:1
-       |
-    11 | [[task]]
-       | ^^^^^^^^
-       = hint: a template for the right answer, such as target = "{{ answer }}"
+#[test]
+fn keys_and_scorers_that_mean_nothing_for_a_kind_are_refused() {
+    let lines = "\
+kind = \"choice\"
+max_tokens = 4
+scorer = { kind = \"exact\", normalise = \"none\" }
+temperature = 0
+colour = \"red\"
+";
+    assert_snapshot!(faults(&suite(lines)), @r#"
+    task `t` has no `target`
+     --> suite.toml:2:1
+      |
+    2 | [[task]]
+      | ^^^^^^^^
+      = hint: a template for the right answer, such as target = "{{ answer }}"
 
     `max_tokens` means nothing for a choice task
-      --> suite.toml:16:14
-       |
-    16 | max_tokens = 4
-       |              ^
-       = hint: remove it
+     --> suite.toml:7:14
+      |
+    7 | max_tokens = 4
+      |              ^
+      = hint: remove it
 
     scorer exact cannot judge a choice task
-      --> suite.toml:17:10
-       |
-    17 | scorer = { kind = "exact", normalise = "none" }
-       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-       = hint: choice tasks are judged by scorer choice
+     --> suite.toml:8:10
+      |
+    8 | scorer = { kind = "exact", normalise = "none" }
+      |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = hint: choice tasks are judged by scorer choice
 
     unknown key `normalise` in scorer
-      --> suite.toml:17:28
-       |
-    17 | scorer = { kind = "exact", normalise = "none" }
-       |                            ^^^^^^^^^
-       = hint: did you mean `normalize`?
+     --> suite.toml:8:28
+      |
+    8 | scorer = { kind = "exact", normalise = "none" }
+      |                            ^^^^^^^^^
+      = hint: did you mean `normalize`?
 
     `temperature` means nothing for a choice task
-      --> suite.toml:18:15
-       |
-    18 | temperature = -1
-       |               ^^
-       = hint: remove it
+     --> suite.toml:9:15
+      |
+    9 | temperature = 0
+      |               ^
+      = hint: remove it
 
-    `temperature` must be 0 or more
-      --> suite.toml:18:15
+    unknown key `colour` in task `t`
+      --> suite.toml:10:1
        |
-    18 | temperature = -1
-       |               ^^
-       = hint: 0 always takes the likeliest token
-
-    unknown key `colour` in task `facts`
-      --> suite.toml:19:1
-       |
-    19 | colour = "red"
+    10 | colour = "red"
        | ^^^^^^
-       = hint: the keys of task `facts` are name, about, kind, dataset, subset, prompt, system, tools, target, options, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band
-
-    task `sums` has no `dataset`
-      --> suite.toml:21:1
-       |
-    21 | [[task]]
-       | ^^^^^^^^
-       = hint: name a .jsonl or .csv file, from the folder of the plan
-
-    task `sums` has no `prompt`
-      --> suite.toml:21:1
-       |
-    21 | [[task]]
-       | ^^^^^^^^
-       = hint: a template over the row's fields, such as "{{ question }}"
-
-    two tasks are named `sums`
-      --> suite.toml:22:8
-       |
-    22 | name = "sums"
-       |        ^^^^^^
-       = hint: names are unique within a plan
-
+       = hint: the keys of task `t` are name, about, kind, dataset, subset, prompt, system, tools, target, options, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band
+    "#);
+    assert_snapshot!(faults(&suite("kind = \"perplexity\"\ngating = true\ntarget = \"{{ a }}\"")), @r#"
     a perplexity task cannot gate: nothing in it is right or wrong
-      --> suite.toml:24:10
-       |
-    24 | gating = true
-       |          ^^^^
-       = hint: perplexity is shown beside the verdict; bound it with a [[policy.rule]] that names a metric and a max
+     --> suite.toml:7:10
+      |
+    7 | gating = true
+      |          ^^^^
+      = hint: perplexity is shown beside the verdict; bound it with a [[policy.rule]] that names a metric and a max
+
+    `target` means nothing for a perplexity task
+     --> suite.toml:8:10
+      |
+    8 | target = "{{ a }}"
+      |          ^^^^^^^^^
+      = hint: remove it
+    "#);
+}
+
+#[test]
+fn two_tasks_of_one_name_are_refused() {
+    let one = suite("kind = \"perplexity\"");
+    let two = format!("{one}{}", one.replace("name = \"s\"\n", ""));
+    assert_snapshot!(faults(&two), @r#"
+    two tasks are named `t`
+     --> suite.toml:8:8
+      |
+    8 | name = "t"
+      |        ^^^
+      = hint: names are unique within a plan
     "#);
 }
 

@@ -53,9 +53,9 @@ impl Place {
     fn new() -> Self {
         let place = Self(tempfile::tempdir().expect("a folder can be made"));
         fs::create_dir(place.0.path().join("model")).expect("a folder can be made");
-        let sums: String =
-            (0..200).map(|i| format!("{{\"id\":\"s{i}\",\"kind\":\"add\",\"q\":\"{i}+1\",\"a\":{}}}\n", i + 1)).collect();
-        place.write("plan.toml", PLAN).write("suite.toml", SUITE).write("sums.jsonl", &sums);
+        let sum = |i: usize| format!("{{\"id\":\"s{i}\",\"kind\":\"add\",\"q\":\"{i}+1\",\"a\":{}}}\n", i + 1);
+        let sums: Vec<String> = (0..200).map(sum).collect();
+        place.write("plan.toml", PLAN).write("suite.toml", SUITE).write("sums.jsonl", &sums.concat());
         place.write("prose.jsonl", "{\"id\":\"p\",\"text\":\"Once <b> & \\\"c\\\".\"}\n");
         place
     }

@@ -101,9 +101,7 @@ fn levels_outside_their_range_are_refused() {
     "#);
 }
 
-#[test]
-fn rules_are_about_tasks_and_metrics_that_there_are() {
-    let rules = "\
+const RULES: &str = "\
 margin = \"2pp\"
 [[policy.rule]]
 task = \"sum\"
@@ -126,7 +124,10 @@ margin = \"1pp\"
 [[policy.rule]]
 margin = \"1pp\"
 ";
-    assert_snapshot!(changed("plan.toml", "margin = \"2pp\"\n", rules), @r#"
+
+#[test]
+fn rules_are_about_tasks_and_metrics_that_there_are() {
+    assert_snapshot!(changed("plan.toml", "margin = \"2pp\"\n", RULES), @r#"
     the rule for task `sums` says nothing
       --> plan.toml:20:1
        |

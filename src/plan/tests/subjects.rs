@@ -27,9 +27,13 @@ fn an_unknown_key_is_refused_with_the_nearest_known_one() {
     "#);
 }
 
+/// What is said of the plan with more variants.
+fn with_variants(variants: &str) -> String {
+    changed("plan.toml", "[policy]", &format!("{variants}\n[policy]"))
+}
+
 #[test]
-fn subjects_that_cannot_be_are_refused_all_at_once() {
-    let place = Place::new();
+fn variants_need_a_name_of_their_own_and_one_source_of_weights() {
     let variants = "\
 [[variant]]
 name = \"q8\"
@@ -43,24 +47,8 @@ quantize = \"q4_km\"
 name = \"both\"
 model = \"model\"
 quantize = \"q4_0\"
-salt = \"a\"
-
-[[variant]]
-name = \"remote\"
-engine = \"vllm\"
-base_url = \"http://localhost:8000/v1\"
-
-[[variant]]
-name = \"typo\"
-engine = \"lokal\"
-
-[[variant]]
-name = \"rote\"
-engine = \"scripted\"
-
-[policy]";
-    place.change("plan.toml", "[policy]", variants);
-    assert_snapshot!(place.faults(), @r#"
+";
+    assert_snapshot!(with_variants(variants), @r#"
     two variants are named `q8`
       --> plan.toml:13:8
        |
@@ -95,34 +83,66 @@ engine = \"scripted\"
     23 | quantize = "q4_0"
        |            ^^^^^^
        = hint: keep one of them
+    "#);
+}
 
-    `salt` is a key of engine scripted
-      --> plan.toml:24:8
-       |
-    24 | salt = "a"
-       |        ^^^
-       = hint: remove it, or change `engine`
+#[test]
+fn engines_that_are_not_there_and_keys_of_other_engines_are_refused() {
+    let variants = "\
+[[variant]]
+name = \"remote\"
+engine = \"vllm\"
+base_url = \"http://localhost:8000/v1\"
 
+[[variant]]
+name = \"typo\"
+engine = \"lokal\"
+
+[[variant]]
+name = \"rote\"
+engine = \"scripted\"
+quantize = \"q4_0\"
+
+[[variant]]
+name = \"salted\"
+quantize = \"q4_0\"
+salt = \"a\"
+";
+    assert_snapshot!(with_variants(variants), @r#"
     engine `vllm` is not built yet
-      --> plan.toml:28:10
+      --> plan.toml:14:10
        |
-    28 | engine = "vllm"
+    14 | engine = "vllm"
        |          ^^^^^^
        = hint: engines are `local` (models in this process) and `scripted` (dry runs)
 
     no engine is called `lokal`
-      --> plan.toml:33:10
+      --> plan.toml:19:10
        |
-    33 | engine = "lokal"
+    19 | engine = "lokal"
        |          ^^^^^^^
        = hint: did you mean `local`?
 
     variant `rote` has no `right_per_mille`
-      --> plan.toml:35:1
+      --> plan.toml:21:1
        |
-    35 | [[variant]]
+    21 | [[variant]]
        | ^^^^^^^^^^^
        = hint: of a thousand samples, so many are answered right: right_per_mille = 900
+
+    `quantize` is a key of engine local
+      --> plan.toml:24:12
+       |
+    24 | quantize = "q4_0"
+       |            ^^^^^^
+       = hint: remove it, or change `engine`
+
+    `salt` is a key of engine scripted
+      --> plan.toml:29:8
+       |
+    29 | salt = "a"
+       |        ^^^
+       = hint: remove it, or change `engine`
     "#);
 }
 
