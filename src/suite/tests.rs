@@ -338,3 +338,22 @@ fn only_near_names_are_offered() {
     assert_eq!(nearest("MAX-TOKENS", ["max_tokens", "stop"]), Some("max_tokens"));
     assert_eq!(nearest("colour", ["dataset", "target", "stop"]), None);
 }
+
+#[test]
+fn a_suite_that_is_cut_off_or_garbled_anywhere_is_refused_or_read_but_never_panics() {
+    let whole = suite(
+        "kind = \"chat\"\nstop = [\"é\"]\nband = [0.5, 1]\nscorer = { kind = \"exact\", trim = true }\ntarget = \"{{ a }}\"",
+    );
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let path = folder.path().join("suite.toml");
+    for (at, letter) in whole.char_indices() {
+        let (before, after) = (&whole[..at], &whole[at + letter.len_utf8()..]);
+        for text in [before.to_owned(), format!("{before}{after}"), format!("{before}é{after}"), format!("{before}\u{0}{after}")]
+        {
+            fs::write(&path, text).expect("a file can be written");
+            if let Err(errors) = SuiteFile::load(&path) {
+                assert!(!errors.to_string().is_empty());
+            }
+        }
+    }
+}

@@ -116,3 +116,10 @@ fn sampling_seeds_differ_between_samples_and_tasks_but_not_between_loads() {
     distinct.dedup();
     assert_eq!(distinct.len(), first.len());
 }
+
+#[test]
+fn a_limit_of_no_samples_is_refused() {
+    let none = Overrides { limit: Some(0), ..Overrides::default() };
+    let errors = Place::new().load_with(&none).expect_err("nothing would run");
+    assert_eq!(errors, "a limit of 0 samples leaves nothing to run\n  hint: give at least 1");
+}
