@@ -184,6 +184,10 @@ colour = \"red\"
        | ^^^^^^
        = hint: the keys of task `t` are name, about, kind, dataset, subset, prompt, system, tools, target, options, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band
     "#);
+}
+
+#[test]
+fn a_perplexity_task_has_no_target_and_cannot_gate() {
     assert_snapshot!(faults(&suite("kind = \"perplexity\"\ngating = true\ntarget = \"{{ a }}\"")), @r#"
     a perplexity task cannot gate: nothing in it is right or wrong
      --> suite.toml:7:10
