@@ -1,5 +1,7 @@
 //! What answers requests: one trait, and a room for each way of reaching a model.
 
+pub mod scripted;
+
 use std::future::Future;
 use std::pin::Pin;
 

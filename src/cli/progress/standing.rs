@@ -1,0 +1,231 @@
+//! How a run stands: counts and paired differences by task and subject, and the words for them.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use crate::domain::{MetricKind, Outcome, SampleId, SubjectName, TaskCard, TaskName, UnitKey};
+use crate::event::{Event, EventKind, RunHeader};
+
+/// The canary's place among the subjects.
+const CANARY: usize = 0;
+
+/// One subject on one task.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cell {
+    /// Units that ended.
+    pub(super) done: usize,
+    /// Of these, units without a score.
+    pub(super) unscored: usize,
+    micros: u64,
+    sum: f64,
+    pairs: usize,
+    difference: f64,
+    values: HashMap<SampleId, f64>,
+}
+
+/// Where an event belongs that moved something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) task: usize,
+    pub(super) subject: usize,
+}
+
+/// Everything so far.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    pub(super) run: String,
+    pub(super) subjects: Vec<SubjectName>,
+    pub(super) tasks: Vec<TaskCard>,
+    cells: Vec<Cell>,
+}
+
+impl Standing {
+    /// Takes note of an event; the place of the unit that ended or the batch that began, if it is one.
+    pub(super) fn note(&mut self, event: &Event) -> Option<Place> {
+        match &event.kind {
+            EventKind::RunStarted(header) => {
+                self.start(header);
+                None
+            }
+            EventKind::BatchStarted { subject, task, .. } => self.place(subject, task),
+            EventKind::UnitFinished { unit, outcome, micros } => self.unit(unit, outcome, *micros),
+            _ => None,
+        }
+    }
+
+    fn start(&mut self, header: &RunHeader) {
+        let RunHeader { run, subjects, tasks, .. } = header;
+        let subjects: Vec<SubjectName> = subjects.iter().map(|subject| subject.name.clone()).collect();
+        let cells = vec![Cell::default(); subjects.len() * tasks.len()];
+        *self = Self { run: run.clone(), subjects, tasks: tasks.clone(), cells };
+    }
+
+    fn place(&self, subject: &SubjectName, task: &TaskName) -> Option<Place> {
+        let task = self.tasks.iter().position(|card| card.name == *task)?;
+        let subject = self.subjects.iter().position(|name| name == subject)?;
+        Some(Place { task, subject })
+    }
+
+    fn unit(&mut self, unit: &UnitKey, outcome: &Outcome, micros: u64) -> Option<Place> {
+        let place = self.place(&unit.subject, &unit.task)?;
+        let cell = self.cell_mut(place);
+        cell.done += 1;
+        cell.micros += micros;
+        match outcome {
+            Outcome::Unscored { .. } => cell.unscored += 1,
+            Outcome::Scored { score, .. } => {
+                cell.sum += score.value;
+                cell.values.insert(unit.sample.clone(), score.value);
+                self.pair(place, &unit.sample, score.value);
+            }
+        }
+        if self.is_over(place.task) {
+            for subject in 0..self.subjects.len() {
+                self.cell_mut(Place { subject, ..place }).values = HashMap::new();
+            }
+        }
+        Some(place)
+    }
+
+    /// Adds the pairs that a value completes.
+    fn pair(&mut self, place: Place, sample: &SampleId, value: f64) {
+        let canary = Place { subject: CANARY, ..place };
+        if place != canary {
+            if let Some(reference) = self.cell(canary).values.get(sample).copied() {
+                self.cell_mut(place).add_pair(value - reference);
+            }
+            return;
+        }
+        for subject in CANARY + 1..self.subjects.len() {
+            let cell = self.cell_mut(Place { subject, ..place });
+            if let Some(other) = cell.values.get(sample).copied() {
+                cell.add_pair(other - value);
+            }
+        }
+    }
+
+    /// A subject's state on a task.
+    pub(super) fn cell(&self, place: Place) -> &Cell {
+        &self.cells[place.task * self.subjects.len() + place.subject]
+    }
+
+    fn cell_mut(&mut self, place: Place) -> &mut Cell {
+        &mut self.cells[place.task * self.subjects.len() + place.subject]
+    }
+
+    /// Whether a subject has ended a task.
+    pub(super) fn is_done(&self, place: Place) -> bool {
+        self.cell(place).done >= self.tasks[place.task].samples
+    }
+
+    /// Whether all subjects have ended a task.
+    pub(super) fn is_over(&self, task: usize) -> bool {
+        (0..self.subjects.len()).all(|subject| self.is_done(Place { task, subject }))
+    }
+
+    /// What a subject has reached on a task: `93.1 %` or `perplexity 12.31`; empty before the first score.
+    pub(super) fn level(&self, place: Place) -> String {
+        let cell = self.cell(place);
+        let scored = cell.done - cell.unscored;
+        if scored == 0 {
+            return String::new();
+        }
+        let mean = cell.sum / scored as f64;
+        match self.tasks[place.task].metric {
+            MetricKind::Accuracy => format!("{:5.1} %", 100.0 * mean),
+            MetricKind::Perplexity => format!("ppl {:.2}", mean.exp()),
+        }
+    }
+
+    /// How a variant stands against the canary on the samples that both have: `Δ −0.8 pp` or `× 1.012`.
+    pub(super) fn delta(&self, place: Place) -> String {
+        let cell = self.cell(place);
+        if place.subject == CANARY || cell.pairs == 0 {
+            return String::new();
+        }
+        let mean = cell.difference / cell.pairs as f64;
+        match self.tasks[place.task].metric {
+            MetricKind::Accuracy => format!("Δ {} pp", signed(100.0 * mean)),
+            MetricKind::Perplexity => format!("× {:.3}", mean.exp()),
+        }
+    }
+
+    /// Level, delta and failures in one piece of text.
+    pub(super) fn state(&self, place: Place) -> String {
+        let mut text = self.level(place);
+        let delta = self.delta(place);
+        if !delta.is_empty() {
+            let _ = write!(text, "  {delta}");
+        }
+        match self.cell(place).unscored {
+            0 => {}
+            unscored => {
+                let _ = write!(text, "  {unscored} unscored");
+            }
+        }
+        text
+    }
+
+    /// One line about what a subject came to on a task.
+    pub(super) fn line(&self, place: Place) -> String {
+        let (task, subject) = (&self.tasks[place.task], &self.subjects[place.subject]);
+        let seconds = self.cell(place).micros as f64 / 1e6;
+        let (wide, high) = (self.task_width(), self.subject_width());
+        let state = self.state(place);
+        format!("{:wide$}  {subject:high$}  {:>6} samples in {seconds:6.1} s  {state}", task.name, task.samples)
+    }
+
+    /// One line about what all subjects came to on a task.
+    pub(super) fn summary(&self, task: usize) -> String {
+        let card = &self.tasks[task];
+        let mut text = format!("{:width$}", card.name, width = self.task_width());
+        let mut unscored = 0;
+        for (subject, name) in self.subjects.iter().enumerate() {
+            let place = Place { task, subject };
+            unscored += self.cell(place).unscored;
+            let delta = self.delta(place);
+            let state = if delta.is_empty() { self.level(place) } else { delta };
+            let _ = write!(text, "  {name} {}", if state.is_empty() { "no score" } else { state.trim_start() });
+        }
+        if unscored > 0 {
+            let _ = write!(text, "  ({unscored} unscored)");
+        }
+        text
+    }
+
+    /// Columns that the longest task name needs.
+    pub(super) fn task_width(&self) -> usize {
+        self.tasks.iter().map(|card| card.name.as_str().chars().count()).max().unwrap_or(0)
+    }
+
+    /// Columns that the longest subject name needs.
+    pub(super) fn subject_width(&self) -> usize {
+        self.subjects.iter().map(|name| name.as_str().chars().count()).max().unwrap_or(0)
+    }
+}
+
+impl Cell {
+    fn add_pair(&mut self, difference: f64) {
+        self.pairs += 1;
+        self.difference += difference;
+    }
+}
+
+/// A number with one decimal place and its sign, a true minus among them.
+fn signed(number: f64) -> String {
+    let rounded = format!("{:.1}", number.abs());
+    match rounded.as_str() {
+        "0.0" => "±0.0".to_owned(),
+        _ if number < 0.0 => format!("−{rounded}"),
+        _ => format!("+{rounded}"),
+    }
+}
+
+/// What a subject turned out to be, in one line; none for other events.
+pub(super) fn ready(event: &Event) -> Option<String> {
+    let EventKind::SubjectReady { subject, identity, load_ms } = &event.kind else { return None };
+    let seconds = *load_ms as f64 / 1e3;
+    let (quantization, bits) = (&identity.quantization, identity.bits_per_weight);
+    let size = if bits > 0.0 { format!(", {bits:.2} bits per weight") } else { String::new() };
+    Some(format!("{subject} is ready: {quantization}{size}, loaded in {seconds:.1} s"))
+}

@@ -1,0 +1,97 @@
+//! What must hold before the first request: able engines, one vocabulary, one chat template.
+
+use super::{RunError, Seat, Work};
+use crate::domain::{Identity, RequestKind, SubjectName, Task};
+use crate::engine::Capabilities;
+use crate::event::{Event, EventKind};
+
+/// Checks every subject against every task and every variant against the canary; nothing is asked.
+///
+/// # Errors
+/// [`RunError::Setup`], [`RunError::OtherVocabulary`], [`RunError::OtherTemplate`] or [`RunError::Unable`].
+pub fn check(work: &Work) -> Result<(), RunError> {
+    set_up(work)?;
+    let canary = work.seats[0].engine.identity();
+    let tasks = || work.plan.tasks.iter().map(|planned| &planned.task);
+    let templated = tasks().find(|task| matches!(task.kind, RequestKind::Chat | RequestKind::Tools));
+    for seat in &work.seats[1..] {
+        let (variant, identity) = (seat.subject.name.clone(), seat.engine.identity());
+        if identity.vocabulary != canary.vocabulary {
+            let (found, canary) = (identity.vocabulary.clone(), canary.vocabulary.clone());
+            return Err(RunError::OtherVocabulary { variant, found, canary });
+        }
+        if let Some(task) = templated
+            && identity.template != canary.template
+        {
+            let (found, canary) = (identity.template.clone(), canary.template.clone());
+            return Err(RunError::OtherTemplate { variant, task: task.name.clone(), found, canary });
+        }
+    }
+    for seat in &work.seats {
+        let able = seat.engine.capabilities();
+        for task in tasks() {
+            if let Some(missing) = missing(task, able) {
+                let (subject, task) = (seat.subject.name.clone(), task.name.clone());
+                return Err(RunError::Unable { subject, task, missing });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether seats and scorers are those of the plan, in its order.
+fn set_up(work: &Work) -> Result<(), RunError> {
+    let names = |names: &mut dyn Iterator<Item = &SubjectName>| -> Vec<SubjectName> { names.cloned().collect() };
+    let seated = names(&mut work.seats.iter().map(|seat| &seat.subject.name));
+    let planned = names(&mut work.plan.subjects.iter().map(|subject| &subject.name));
+    if seated.is_empty() || seated != planned {
+        return Err(RunError::Setup { what: format!("seats {seated:?} for the subjects {planned:?}") });
+    }
+    let (scorers, tasks) = (work.scorers.len(), work.plan.tasks.len());
+    if scorers != tasks {
+        return Err(RunError::Setup { what: format!("{scorers} scorers for {tasks} tasks") });
+    }
+    Ok(())
+}
+
+/// What an engine lacks for a task.
+fn missing(task: &Task, able: Capabilities) -> Option<&'static str> {
+    match task.kind {
+        RequestKind::Choice | RequestKind::Perplexity if !able.log_likelihood => Some("log-likelihoods"),
+        RequestKind::Chat | RequestKind::Tools if !able.chat => Some("chat template"),
+        _ => None,
+    }
+}
+
+/// Whether every subject is still what an earlier part of the run recorded.
+pub(super) fn unchanged(events: &[Event], seats: &[Seat]) -> Result<(), RunError> {
+    for event in events {
+        let EventKind::SubjectReady { subject, identity: before, .. } = &event.kind else { continue };
+        let Some(seat) = seats.iter().find(|seat| seat.subject.name == *subject) else { continue };
+        if let Some((what, before, now)) = difference(before, seat.engine.identity()) {
+            return Err(RunError::OtherSubject { subject: subject.clone(), what, before, now });
+        }
+    }
+    Ok(())
+}
+
+/// The first property in which two identities differ, with both values.
+fn difference(before: &Identity, now: &Identity) -> Option<(String, String, String)> {
+    let rows = |identity: &Identity| {
+        let Identity { engine, weights, vocabulary, template, quantization, .. } = identity;
+        let named = [
+            ("engine", engine.clone()),
+            ("weights", weights.to_string()),
+            ("vocabulary", vocabulary.to_string()),
+            ("chat template", template.to_string()),
+            ("quantization", quantization.clone()),
+        ];
+        let named = named.map(|(name, value)| (name.to_owned(), value));
+        named.into_iter().chain(identity.details.clone()).collect::<std::collections::BTreeMap<_, _>>()
+    };
+    let (before, now) = (rows(before), rows(now));
+    let names = before.keys().chain(now.keys());
+    let value =
+        |rows: &std::collections::BTreeMap<String, String>, name| rows.get(name).cloned().unwrap_or_else(|| "nothing".to_owned());
+    names.map(|name| (name.clone(), value(&before, name), value(&now, name))).find(|(_, before, now)| before != now)
+}

@@ -1,0 +1,140 @@
+//! Documents under canary and variant side by side: full distributions, held for one batch and never stored.
+
+use rayon::prelude::*;
+
+use super::ask::Reply;
+use super::stage::{Gone, Stage};
+use crate::domain::{Answer, CauseKind, Request};
+use crate::engine::{Distribution, Failure, RetryClass};
+use crate::metric::{Rows, divergence};
+
+/// The canary's place among the seats.
+const CANARY: usize = 0;
+
+/// The seats that show distributions, and the canary's rows of the batch under way.
+pub(super) struct Documents {
+    seats: Vec<usize>,
+    batch: Vec<(usize, Reply<Distribution>)>,
+    /// The most bytes of rows that a byte of text has needed so far; none before the first document.
+    density: Option<f64>,
+}
+
+impl Documents {
+    /// The seats whose documents can be laid beside the canary's; none where the canary shows no distributions or no
+    /// other does.
+    pub(super) fn shown_by(stage: &Stage, seats: &[usize]) -> Option<Self> {
+        let shows = |&seat: &usize| stage.work.seats[seat].engine.capabilities().distributions;
+        let seats: Vec<usize> = seats.iter().copied().filter(shows).collect();
+        (seats.len() > 1 && seats.contains(&CANARY)).then(|| Self { seats, batch: Vec::new(), density: None })
+    }
+
+    /// Whether a seat is one of them.
+    pub(super) fn shows(&self, seat: usize) -> bool {
+        self.seats.contains(&seat)
+    }
+
+    /// How many of the next documents fit into the memory for rows: the first alone, then by what that needed.
+    pub(super) fn fitting(&self, stage: &Stage, task: usize, rest: &[usize]) -> usize {
+        let Some(density) = self.density else { return 1 };
+        let budget = stage.options.rows_bytes as f64;
+        let sizes = rest.iter().map(|&sample| document(stage, task, sample).len() as f64 * density);
+        let together = sizes.scan(0.0, |sum, size| {
+            *sum += size;
+            Some(*sum)
+        });
+        together.take_while(|&sum| sum <= budget).count()
+    }
+
+    /// Computes the canary's rows of a batch, as far as any of the seats needs them, and reports its own open units.
+    pub(super) async fn canary(&mut self, stage: &Stage, task: usize, batch: &[usize]) -> Result<(), Gone> {
+        self.batch.clear();
+        let needed = |&&sample: &&usize| self.seats.iter().any(|&seat| stage.is_open(seat, task, sample));
+        let needed: Vec<usize> = batch.iter().filter(needed).copied().collect();
+        let began = tokio::time::Instant::now();
+        let replies = rows(stage, CANARY, task, &needed).await?;
+        for (&sample, reply) in needed.iter().zip(&replies) {
+            if let Some(Ok(distribution)) = reply {
+                let bytes = size_of_val(distribution.rows.as_slice()) as f64;
+                let density = bytes / document(stage, task, sample).len().max(1) as f64;
+                self.density = Some(self.density.map_or(density, |most| most.max(density)));
+            }
+        }
+        let open = needed.iter().zip(&replies).filter(|(sample, _)| stage.is_open(CANARY, task, **sample));
+        let own = |sample| move |reply: &_| own(reply, document(stage, task, sample));
+        let own: Vec<_> = open.map(|(&sample, reply)| (sample, reply.as_ref().map(own(sample)))).collect();
+        let took = began.elapsed();
+        self.batch = needed.into_iter().zip(replies).collect();
+        if own.is_empty() { Ok(()) } else { stage.report(CANARY, task, own.into_iter(), took).await }
+    }
+
+    /// Computes a variant's rows of the batch and reports its open units, with their divergence from the canary's.
+    pub(super) async fn variant(&self, stage: &Stage, seat: usize, task: usize, batch: &[usize]) -> Result<(), Gone> {
+        let open = if seat == CANARY { Vec::new() } else { stage.open(seat, task, batch) };
+        if open.is_empty() {
+            return Ok(());
+        }
+        let began = tokio::time::Instant::now();
+        let replies = rows(stage, seat, task, &open).await?;
+        let compared = open.into_par_iter().zip(replies).map(|(sample, reply)| {
+            let canary = self.batch.iter().find(|(other, _)| *other == sample).and_then(|(_, reply)| reply.as_ref());
+            (sample, beside(canary, reply, document(stage, task, sample)))
+        });
+        let compared: Vec<_> = compared.collect();
+        stage.report(seat, task, compared.into_iter(), began.elapsed()).await
+    }
+}
+
+/// The text of a perplexity sample.
+fn document(stage: &Stage, task: usize, sample: usize) -> &str {
+    match &stage.work.plan.tasks[task].samples[sample].request {
+        Request::Perplexity { text } => text,
+        // A plan gives every sample its task's kind of request; an empty text fails as one.
+        Request::Choice { .. } | Request::Generate { .. } | Request::Chat { .. } => "",
+    }
+}
+
+/// A seat's rows of some documents.
+async fn rows(stage: &Stage, seat: usize, task: usize, samples: &[usize]) -> Result<Vec<Reply<Distribution>>, Gone> {
+    let Some(&first) = samples.first() else { return Ok(Vec::new()) };
+    stage.announce(seat, task, samples.len()).await?;
+    let texts: Vec<String> = samples.iter().map(|&sample| document(stage, task, sample).to_owned()).collect();
+    let salt = stage.samples(task)[first].id.as_str();
+    Ok(stage.ask(seat, &texts, |engine, texts| engine.distributions(texts), salt).await)
+}
+
+/// The canary's own answer, read from its rows.
+fn own(rows: &Result<Distribution, Failure>, text: &str) -> Result<Answer, Failure> {
+    match rows {
+        Ok(rows) => Ok(Answer::Rolling { nll: nll(rows), bytes: text.len() as u32, divergence: None }),
+        Err(failure) => Err(failure.clone()),
+    }
+}
+
+/// −ln p of each token that the document has.
+fn nll(shown: &Distribution) -> Vec<f64> {
+    let rows = shown.rows.chunks_exact(shown.vocabulary.max(1));
+    rows.zip(&shown.tokens).map(|(row, &token)| -f64::from(row[token as usize])).collect()
+}
+
+/// A distribution as the divergence wants it.
+fn view(shown: &Distribution) -> Rows<'_> {
+    let Distribution { tokens, rows, vocabulary } = shown;
+    Rows { tokens, rows, vocabulary: *vocabulary }
+}
+
+/// A variant's answer beside the canary's rows; without those, an answer without divergence.
+fn beside(canary: Option<&Result<Distribution, Failure>>, reply: Reply<Distribution>, text: &str) -> Reply<Answer> {
+    let bytes = text.len() as u32;
+    let variant = match reply? {
+        Ok(variant) => variant,
+        Err(failure) => return Some(Err(failure)),
+    };
+    let Some(Ok(canary)) = canary else {
+        return Some(Ok(Answer::Rolling { nll: nll(&variant), bytes, divergence: None }));
+    };
+    let compared = divergence(view(canary), view(&variant));
+    Some(match compared {
+        Ok((nll, against)) => Ok(Answer::Rolling { nll, bytes, divergence: Some(against) }),
+        Err(error) => Err(Failure { kind: CauseKind::Engine, message: error.to_string(), retry: RetryClass::No }),
+    })
+}

@@ -1,0 +1,95 @@
+//! Why a run could not begin or had to end.
+
+use crate::domain::{Digest, SubjectName, TaskName};
+use crate::event::SinkError;
+
+/// A run that could not begin, or ended before all units did.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Seats or scorers are not those of the plan: a fault of the program.
+    #[error("the run was set up for another plan: {what}")]
+    Setup {
+        /// What does not agree.
+        what: String,
+    },
+    /// A subject's engine cannot do what a task asks.
+    #[error("subject `{subject}` cannot do task `{task}`: its engine has no {missing}")]
+    Unable {
+        /// Who.
+        subject: SubjectName,
+        /// Which task.
+        task: TaskName,
+        /// What the engine lacks.
+        missing: &'static str,
+    },
+    /// A variant has another vocabulary than the canary.
+    #[error("variant `{variant}` has another vocabulary ({found}) than the canary ({canary}): their answers cannot be compared")]
+    OtherVocabulary {
+        /// Which.
+        variant: SubjectName,
+        /// Its vocabulary.
+        found: Digest,
+        /// The canary's.
+        canary: Digest,
+    },
+    /// A variant has another chat template than the canary, and a task needs one.
+    #[error("variant `{variant}` has another chat template ({found}) than the canary ({canary}), which task `{task}` uses")]
+    OtherTemplate {
+        /// Which.
+        variant: SubjectName,
+        /// The first task that needs the template.
+        task: TaskName,
+        /// Its template.
+        found: Digest,
+        /// The canary's.
+        canary: Digest,
+    },
+    /// A subject is not what it was when the run began.
+    #[error("subject `{subject}` is not what it was when the run began: its {what} changed from {before} to {now}")]
+    OtherSubject {
+        /// Who.
+        subject: SubjectName,
+        /// Which of its properties changed.
+        what: String,
+        /// What it was.
+        before: String,
+        /// What it is.
+        now: String,
+    },
+    /// A sink could not keep an event.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// A worker panicked: a fault of the program.
+    #[error("a worker of the run failed: {what}")]
+    Worker {
+        /// What it said.
+        what: String,
+    },
+}
+
+impl RunError {
+    /// The documented exit code: 4 for a comparison that would not be fair, 2 for what the plan could avoid, else 70.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::OtherVocabulary { .. } | Self::OtherTemplate { .. } => 4,
+            Self::Unable { .. } | Self::OtherSubject { .. } => 2,
+            Self::Setup { .. } | Self::Sink(_) | Self::Worker { .. } => 70,
+        }
+    }
+
+    /// What to do about it, where there is something to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Unable { .. } => Some("take the task out of the suite, or use an engine that can do it"),
+            Self::OtherVocabulary { .. } => {
+                Some("make the variant from the same model, or name the canary's tokenizer.json with its `tokenizer` key")
+            }
+            Self::OtherTemplate { .. } => Some("give both the same chat template, or leave chat and tools tasks out"),
+            Self::OtherSubject { .. } => Some("start a new run, or restore the model that the run began with"),
+            Self::Worker { .. } => Some("`quantgate run --resume` goes on; please report the message"),
+            Self::Setup { .. } | Self::Sink(_) => None,
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The runner: asks every subject every open unit, once, and tells the sinks.
+//!
+//! Workers hold no state that matters: what a unit came to depends on its request and its engine alone, so neither the
+//! size of batches nor the number of requests under way nor a resume can change a result.
+
+mod alone;
+mod ask;
+mod check;
+mod clock;
+mod dispatch;
+mod documents;
+mod error;
+mod judge;
+mod opening;
+mod stage;
+mod stop;
+mod turns;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+
+pub use check::check;
+pub use clock::{Clock, Fixed, System};
+pub use error::RunError;
+pub use opening::Start;
+pub use stop::{Stop, StopHandle, stop};
+
+use crate::domain::Subject;
+use crate::engine::{Engine, Lane};
+use crate::event::Sink;
+use crate::plan::Plan;
+use crate::scorer::Scorer;
+use dispatch::{Dispatcher, Message, QUEUE};
+use opening::Opening;
+use stage::Stage;
+
+/// A subject with the engine that answers for it.
+#[derive(Clone)]
+pub struct Seat {
+    /// Who is asked.
+    pub subject: Subject,
+    /// What answers.
+    pub engine: Arc<dyn Engine>,
+    /// Milliseconds that loading it took.
+    pub load_ms: u64,
+}
+
+/// What a run works with.
+pub struct Work {
+    /// What is asked.
+    pub plan: Arc<Plan>,
+    /// Who answers: one seat a subject of the plan, in its order, the canary first.
+    pub seats: Vec<Seat>,
+    /// Who judges: one scorer a task of the plan, in its order.
+    pub scorers: Vec<Box<dyn Scorer>>,
+}
+
+/// How long to wait before asking again: at most `base`, then twice that, and so on up to `ceiling`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// The longest first wait.
+    pub base: Duration,
+    /// The longest wait at all.
+    pub ceiling: Duration,
+}
+
+/// What changes a run's speed but none of its results.
+#[derive(Clone)]
+pub struct Options {
+    /// Units a batch for subjects that share this machine's threads; at least 1.
+    pub batch: usize,
+    /// A cap on the requests under way for each subject with a machine of its own.
+    pub concurrency: Option<usize>,
+    /// How often a request that failed for a passing reason is asked again.
+    pub retries: u32,
+    /// How long to wait in between.
+    pub backoff: Backoff,
+    /// Bytes of one subject's distributions held at a time; a single document may need more.
+    pub rows_bytes: usize,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let backoff = Backoff { base: Duration::from_millis(500), ceiling: Duration::from_secs(30) };
+        let clock = Arc::new(System);
+        Self { batch: 128, concurrency: None, retries: 4, backoff, rows_bytes: 128 << 20, clock }
+    }
+}
+
+/// How far a run came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Units of the plan: subjects × samples.
+    pub units: usize,
+    /// Those with a score.
+    pub scored: usize,
+    /// Those that ended without one.
+    pub unscored: usize,
+}
+
+impl Summary {
+    /// Units that have not ended; above 0 only where the run was asked to stop (exit code 130).
+    #[must_use]
+    pub fn left(self) -> usize {
+        self.units - self.scored - self.unscored
+    }
+}
+
+/// Runs everything that is open and gives back how far it came. Sinks are told in their order: the journal must be first.
+///
+/// A run that was finished before tells nobody anything. Needs a tokio runtime with time enabled; the sinks are served on
+/// one of its blocking threads. When `stop` was asked twice, engines that compute without yielding are left behind, so the
+/// runtime should be shut down in the background.
+///
+/// # Errors
+/// Those of [`check`] before the first request; [`RunError::OtherSubject`] where a resumed run's model changed;
+/// [`RunError::Sink`] and [`RunError::Worker`] later on.
+pub async fn run(work: Work, start: Start, sinks: Vec<Box<dyn Sink>>, options: Options, stop: Stop) -> Result<Summary, RunError> {
+    check(&work)?;
+    let Opening { events, next, done, summary, finished } = Opening::of(&work, start)?;
+    if finished {
+        return Ok(summary);
+    }
+    let (sender, inbox) = mpsc::channel(QUEUE);
+    let dispatcher = Dispatcher { sinks, clock: Arc::clone(&options.clock), next, summary };
+    let mut dispatcher = tokio::task::spawn_blocking(move || dispatcher.serve(inbox));
+    // A send that fails means that a sink failed; the dispatcher's own word, awaited below, says how.
+    let _ = sender.send(Message::Events(events)).await;
+    let stage = Arc::new(Stage { work, options, stop: stop.clone(), done, events: sender.clone() });
+    let mut workers = hire(&stage);
+    drop(stage);
+    let ended = tokio::select! {
+        biased;
+        served = &mut dispatcher => return said(served),
+        ended = all(&mut workers) => ended,
+        () = stop.at_once() => Ok(()),
+    };
+    workers.abort_all();
+    let _ = sender.send(Message::Close).await;
+    let summary = said(dispatcher.await)?;
+    ended.map_err(|error| broken(&error))?;
+    Ok(summary)
+}
+
+/// Sets one worker to each subject with a machine of its own, and one to all those that share this one.
+fn hire(stage: &Arc<Stage>) -> JoinSet<Result<(), JoinError>> {
+    let mut workers = JoinSet::new();
+    let mut shared = Vec::new();
+    for (index, seat) in stage.work.seats.iter().enumerate() {
+        match seat.engine.capabilities().lane {
+            Lane::Shared => shared.push(index),
+            Lane::Own(width) => {
+                let width = stage.options.concurrency.map_or(width, |cap| width.min(cap));
+                workers.spawn(alone::go_alone(Arc::clone(stage), index, width));
+            }
+        }
+    }
+    let stage = Arc::clone(stage);
+    workers.spawn(async move {
+        // Where the dispatcher is gone, it says itself why.
+        let _ = turns::take_turns(stage, shared).await;
+        Ok(())
+    });
+    workers
+}
+
+/// Waits for every worker, or for the first that panics.
+async fn all(workers: &mut JoinSet<Result<(), JoinError>>) -> Result<(), JoinError> {
+    while let Some(ended) = workers.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+/// The dispatcher's last word.
+fn said(served: Result<Result<Summary, crate::event::SinkError>, JoinError>) -> Result<Summary, RunError> {
+    served.map_err(|error| broken(&error))?.map_err(RunError::Sink)
+}
+
+/// A panic, as an error.
+fn broken(error: &JoinError) -> RunError {
+    RunError::Worker { what: error.to_string() }
+}
+
+impl fmt::Debug for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seat").field("subject", &self.subject).field("load_ms", &self.load_ms).finish_non_exhaustive()
+    }
+}

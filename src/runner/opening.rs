@@ -1,0 +1,91 @@
+//! How a run begins: fresh, or from what an earlier part of it left.
+
+use std::collections::HashSet;
+
+use super::check::unchanged;
+use super::{RunError, Summary, Work};
+use crate::domain::{Outcome, TaskName, UnitKey};
+use crate::event::{Event, EventKind, RunHeader};
+
+/// Where a run begins.
+#[derive(Debug)]
+pub enum Start {
+    /// At the beginning.
+    Fresh(Box<RunHeader>),
+    /// After these events, which the journal gave back.
+    Resume(Vec<Event>),
+}
+
+/// What a start means for the rest of the run.
+pub(super) struct Opening {
+    /// The events to begin with.
+    pub(super) events: Vec<EventKind>,
+    /// The number of the first of them.
+    pub(super) next: u64,
+    /// Units that need not be asked.
+    pub(super) done: HashSet<UnitKey>,
+    /// What ended already, of how many.
+    pub(super) summary: Summary,
+    /// Whether the journal says already that every unit ended.
+    pub(super) finished: bool,
+}
+
+impl Opening {
+    /// Works out what is done and what is still to be recorded.
+    pub(super) fn of(work: &Work, start: Start) -> Result<Self, RunError> {
+        let units = work.seats.len() * work.plan.tasks.iter().map(|task| task.samples.len()).sum::<usize>();
+        let mut opening = Self {
+            events: Vec::new(),
+            next: 0,
+            done: HashSet::new(),
+            summary: Summary { units, scored: 0, unscored: 0 },
+            finished: false,
+        };
+        let mut recorded = HashSet::new();
+        match start {
+            Start::Fresh(header) => opening.events.push(EventKind::RunStarted(header)),
+            Start::Resume(events) => {
+                unchanged(&events, &work.seats)?;
+                for event in events {
+                    opening.past(event, &mut recorded);
+                }
+                opening.events.push(EventKind::RunResumed { done: opening.done.len() });
+            }
+        }
+        opening.record(work, &recorded);
+        Ok(opening)
+    }
+
+    /// Takes an event of the past into account.
+    fn past(&mut self, event: Event, recorded: &mut HashSet<TaskName>) {
+        self.next = event.seq + 1;
+        match event.kind {
+            EventKind::UnitFinished { unit, outcome, .. } => {
+                let counted = match *outcome {
+                    Outcome::Scored { .. } => &mut self.summary.scored,
+                    Outcome::Unscored { .. } => &mut self.summary.unscored,
+                };
+                *counted += usize::from(self.done.insert(unit));
+            }
+            EventKind::TaskRecorded { task, .. } => {
+                recorded.insert(task);
+            }
+            EventKind::RunFinished { .. } => self.finished = true,
+            _ => {}
+        }
+    }
+
+    /// The subjects as they are loaded now, and the tasks that are not recorded yet.
+    fn record(&mut self, work: &Work, recorded: &HashSet<TaskName>) {
+        self.events.extend(work.seats.iter().map(|seat| EventKind::SubjectReady {
+            subject: seat.subject.name.clone(),
+            identity: Box::new(seat.engine.identity().clone()),
+            load_ms: seat.load_ms,
+        }));
+        let missing = work.plan.tasks.iter().filter(|planned| !recorded.contains(&planned.task.name));
+        self.events.extend(missing.map(|planned| EventKind::TaskRecorded {
+            task: planned.task.name.clone(),
+            samples: planned.samples.iter().map(crate::domain::Sample::card).collect(),
+        }));
+    }
+}
