@@ -1,4 +1,5 @@
 //! A journal against torn lines, other plans, other writers and full disks.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 
@@ -83,7 +84,7 @@ fn a_journal_cut_at_any_byte_goes_on_after_its_last_whole_line() {
             continue;
         }
         let (mut journal, kept) = Journal::resume(&folder, &digest()).unwrap();
-        let lines = whole[..length].iter().filter(|&&byte| byte == b'\n').count();
+        let lines = whole[..length].split(|&byte| byte == b'\n').count() - 1;
         assert_eq!(kept, told[..lines], "{length} bytes");
         write(&mut journal, &told[lines..]);
         assert_eq!(fs::read(folder.journal()).unwrap(), whole, "{length} bytes");
@@ -108,8 +109,8 @@ fn a_missing_or_doubled_line_is_named() {
     let text = fs::read_to_string(folder.journal()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     for order in [[0, 2, 3].as_slice(), &[0, 1, 1, 2, 3]] {
-        let damaged: String = order.iter().map(|&line| format!("{}\n", lines[line])).collect();
-        fs::write(folder.journal(), damaged).unwrap();
+        let damaged: Vec<&str> = order.iter().map(|&line| lines[line]).collect();
+        fs::write(folder.journal(), damaged.join("\n") + "\n").unwrap();
         let error = replay(&folder.journal()).unwrap_err();
         assert!(matches!(error, JournalError::Line { .. }) && error.to_string().contains("missing or doubled"), "{error}");
     }

@@ -1,10 +1,11 @@
 //! Progress on a terminal: a bar for each subject of the tasks under way; a task that is over becomes a line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
-use super::standing::{Place, Standing, ready};
+use super::standing::{Place, Standing, count, ready};
 use crate::event::{Event, EventKind, Sink, SinkError};
 
 /// Redraws a second, at most.
@@ -16,6 +17,8 @@ pub struct Bars {
     screen: MultiProgress,
     standing: Standing,
     under_way: BTreeMap<usize, Vec<ProgressBar>>,
+    /// Where units ended since the last redraw: one redraw for many events keeps the numbers of a bar together.
+    moved: BTreeSet<Place>,
 }
 
 impl Bars {
@@ -29,7 +32,7 @@ impl Bars {
     #[must_use]
     pub fn on(target: ProgressDrawTarget) -> Self {
         let screen = MultiProgress::with_draw_target(target);
-        Self { screen, standing: Standing::default(), under_way: BTreeMap::new() }
+        Self { screen, standing: Standing::default(), under_way: BTreeMap::new(), moved: BTreeSet::new() }
     }
 
     /// Takes note of an earlier part of the run without a word about it.
@@ -41,7 +44,7 @@ impl Bars {
 
     /// The bars of a task, made when it gets under way.
     fn show(&mut self, task: usize) {
-        if self.under_way.contains_key(&task) || self.standing.is_over(task) {
+        if self.under_way.contains_key(&task) {
             return;
         }
         let standing = &self.standing;
@@ -64,13 +67,14 @@ impl Bars {
 
     /// Moves a bar; the last one of a task to arrive turns all of them into a line.
     fn advance(&mut self, place: Place) {
-        self.show(place.task);
         if let Some(bar) = self.under_way.get(&place.task).and_then(|bars| bars.get(place.subject)) {
-            bar.set_message(self.standing.state(place));
             bar.set_position(self.standing.cell(place).done as u64);
+            bar.set_message(self.standing.state(place));
         }
-        if self.standing.is_over(place.task) {
-            for bar in self.under_way.remove(&place.task).into_iter().flatten() {
+        if self.standing.is_over(place.task)
+            && let Some(bars) = self.under_way.remove(&place.task)
+        {
+            for bar in bars {
                 bar.finish_and_clear();
                 self.screen.remove(&bar);
             }
@@ -97,9 +101,9 @@ impl Sink for Bars {
     fn emit(&mut self, event: &Event) -> Result<(), SinkError> {
         let place = self.standing.note(event);
         match (&event.kind, place) {
-            (EventKind::RunStarted(_), _) => self.say(&format!("run {}", self.standing.run)),
+            (EventKind::RunStarted(_), _) => self.say(&self.standing.outlook()),
             (EventKind::RunResumed { done }, _) => {
-                self.say(&format!("run {} goes on: {done} units were done", self.standing.run));
+                self.say(&format!("run {} goes on: {} done", self.standing.run, count(*done, "unit")));
             }
             (EventKind::SubjectReady { .. }, _) => {
                 if let Some(line) = ready(event) {
@@ -107,9 +111,18 @@ impl Sink for Bars {
                 }
             }
             (EventKind::BatchStarted { .. }, Some(place)) => self.show(place.task),
-            (EventKind::UnitFinished { .. }, Some(place)) => self.advance(place),
-            (EventKind::RunFinished { .. }, _) => self.clear(),
+            (EventKind::UnitFinished { .. }, Some(place)) => {
+                self.show(place.task);
+                self.moved.insert(place);
+            }
             _ => {}
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), SinkError> {
+        for place in std::mem::take(&mut self.moved) {
+            self.advance(place);
         }
         Ok(())
     }
@@ -123,6 +136,21 @@ impl Drop for Bars {
 
 /// Name, bar, counts, rate, time left, and how it stands. Words and digits say it all; colour only helps.
 fn style() -> ProgressStyle {
-    let template = "{prefix} {bar:20.cyan/dim} {pos:>5}/{len:5} {per_sec:>10} {eta:>4} left  {msg}";
-    ProgressStyle::with_template(template).expect("the template is well-formed").progress_chars("━━╌")
+    let template = "{prefix} {bar:16.cyan/dim} {pos:>5}/{len:5} {rate:>8} {left:>8}  {msg}";
+    let rate = |state: &ProgressState, text: &mut dyn Write| {
+        let rate = state.per_sec();
+        // A column that cannot be written is left empty: it is for the eye only.
+        let _ = if rate < 9.95 { write!(text, "{rate:.1}/s") } else { write!(text, "{rate:.0}/s") };
+    };
+    let left = |state: &ProgressState, text: &mut dyn Write| {
+        let seconds = state.eta().as_secs();
+        let _ = match (state.pos(), seconds) {
+            (0, _) => Ok(()),
+            (_, 0..100) => write!(text, "{seconds}s left"),
+            (_, 100..6000) => write!(text, "{}m left", seconds.div_ceil(60)),
+            _ => write!(text, "{}h left", seconds.div_ceil(3600)),
+        };
+    };
+    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    style.with_key("rate", rate).with_key("left", left).progress_chars("━━╌")
 }

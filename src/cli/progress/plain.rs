@@ -1,8 +1,8 @@
-//! Progress without a terminal: a line at the start, and one whenever a subject has ended a task.
+//! Progress without a terminal: a line at the start, and one whenever a subject and the canary have ended a task.
 
 use std::io::Write;
 
-use super::standing::{Standing, ready};
+use super::standing::{Standing, count, ready};
 use crate::event::{Event, EventKind, Sink, SinkError};
 
 /// Plain lines, in the order in which things end.
@@ -43,23 +43,18 @@ impl Plain {
 impl Sink for Plain {
     fn emit(&mut self, event: &Event) -> Result<(), SinkError> {
         let place = self.standing.note(event);
-        let standing = &self.standing;
-        let line = match &event.kind {
-            EventKind::RunStarted(_) => {
-                let Standing { run, subjects, tasks, .. } = standing;
-                let samples: usize = tasks.iter().map(|task| task.samples).sum();
-                let (subjects, tasks) = (subjects.len(), tasks.len());
-                Some(format!("run {run}: {subjects} subjects on {tasks} tasks, {samples} samples each"))
+        let run = &self.standing.run;
+        let lines = match (&event.kind, place) {
+            (EventKind::RunStarted(_), _) => vec![self.standing.outlook()],
+            (EventKind::RunResumed { done }, _) => vec![format!("run {run} goes on: {} done", count(*done, "unit"))],
+            (EventKind::SubjectReady { .. }, _) => ready(event).into_iter().collect(),
+            (EventKind::UnitFinished { .. }, Some(place)) => self.standing.ended(place),
+            (EventKind::RunFinished { scored, unscored }, _) => {
+                vec![format!("run {run} is complete: {} scored, {unscored} unscored", count(*scored, "unit"))]
             }
-            EventKind::RunResumed { done } => Some(format!("run {} goes on: {done} units were done", standing.run)),
-            EventKind::SubjectReady { .. } => ready(event),
-            EventKind::UnitFinished { .. } => place.filter(|&place| standing.is_done(place)).map(|at| standing.line(at)),
-            EventKind::RunFinished { scored, unscored } => {
-                Some(format!("run {} is complete: {scored} units scored, {unscored} unscored", standing.run))
-            }
-            EventKind::TaskRecorded { .. } | EventKind::BatchStarted { .. } => None,
+            _ => Vec::new(),
         };
-        if let Some(line) = line {
+        for line in lines {
             self.say(&line);
         }
         Ok(())

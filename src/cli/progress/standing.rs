@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use crate::domain::{MetricKind, Outcome, SampleId, SubjectName, TaskCard, TaskName, UnitKey};
+use crate::domain::{Answer, MetricKind, Outcome, SampleId, Score, SubjectName, TaskCard, TaskName, UnitKey};
 use crate::event::{Event, EventKind, RunHeader};
 
 /// The canary's place among the subjects.
@@ -17,14 +17,40 @@ pub(super) struct Cell {
     /// Of these, units without a score.
     pub(super) unscored: usize,
     micros: u64,
+    total: Portion,
+    difference: Portion,
+    portions: HashMap<SampleId, Portion>,
+}
+
+/// A part of a mean: right answers among answers, or −ln p among tokens.
+#[derive(Clone, Copy, Debug, Default)]
+struct Portion {
     sum: f64,
-    pairs: usize,
-    difference: f64,
-    values: HashMap<SampleId, f64>,
+    weight: f64,
+}
+
+impl Portion {
+    /// What one score adds.
+    fn of(answer: &Answer, score: &Score) -> Self {
+        match answer {
+            Answer::Rolling { nll, .. } => Self { sum: nll.iter().sum(), weight: nll.len() as f64 },
+            Answer::Choice { .. } | Answer::Text { .. } => Self { sum: score.value, weight: 1.0 },
+        }
+    }
+
+    fn add(&mut self, sum: f64, weight: f64) {
+        self.sum += sum;
+        self.weight += weight;
+    }
+
+    /// The mean; none before the first part.
+    fn mean(self) -> Option<f64> {
+        (self.weight > 0.0).then(|| self.sum / self.weight)
+    }
 }
 
 /// Where an event belongs that moved something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     pub(super) task: usize,
     pub(super) subject: usize,
@@ -73,33 +99,34 @@ impl Standing {
         cell.micros += micros;
         match outcome {
             Outcome::Unscored { .. } => cell.unscored += 1,
-            Outcome::Scored { score, .. } => {
-                cell.sum += score.value;
-                cell.values.insert(unit.sample.clone(), score.value);
-                self.pair(place, &unit.sample, score.value);
+            Outcome::Scored { answer, score } => {
+                let portion = Portion::of(answer, score);
+                cell.total.add(portion.sum, portion.weight);
+                cell.portions.insert(unit.sample.clone(), portion);
+                self.pair(place, &unit.sample, portion);
             }
         }
         if self.is_over(place.task) {
             for subject in 0..self.subjects.len() {
-                self.cell_mut(Place { subject, ..place }).values = HashMap::new();
+                self.cell_mut(Place { subject, ..place }).portions = HashMap::new();
             }
         }
         Some(place)
     }
 
-    /// Adds the pairs that a value completes.
-    fn pair(&mut self, place: Place, sample: &SampleId, value: f64) {
+    /// Adds the pairs that a score completes.
+    fn pair(&mut self, place: Place, sample: &SampleId, new: Portion) {
         let canary = Place { subject: CANARY, ..place };
         if place != canary {
-            if let Some(reference) = self.cell(canary).values.get(sample).copied() {
-                self.cell_mut(place).add_pair(value - reference);
+            if let Some(reference) = self.cell(canary).portions.get(sample).copied() {
+                self.cell_mut(place).difference.add(new.sum - reference.sum, reference.weight);
             }
             return;
         }
         for subject in CANARY + 1..self.subjects.len() {
             let cell = self.cell_mut(Place { subject, ..place });
-            if let Some(other) = cell.values.get(sample).copied() {
-                cell.add_pair(other - value);
+            if let Some(other) = cell.portions.get(sample).copied() {
+                cell.difference.add(other.sum - new.sum, new.weight);
             }
         }
     }
@@ -125,27 +152,19 @@ impl Standing {
 
     /// What a subject has reached on a task: `93.1 %` or `perplexity 12.31`; empty before the first score.
     pub(super) fn level(&self, place: Place) -> String {
-        let cell = self.cell(place);
-        let scored = cell.done - cell.unscored;
-        if scored == 0 {
-            return String::new();
-        }
-        let mean = cell.sum / scored as f64;
+        let Some(mean) = self.cell(place).total.mean() else { return String::new() };
         match self.tasks[place.task].metric {
             MetricKind::Accuracy => format!("{:5.1} %", 100.0 * mean),
             MetricKind::Perplexity => format!("ppl {:.2}", mean.exp()),
         }
     }
 
-    /// How a variant stands against the canary on the samples that both have: `Δ −0.8 pp` or `× 1.012`.
+    /// How a variant stands against the canary on the samples that both have: `Δ  −0.8 pp`, or for perplexity `× 1.012`;
+    /// empty for the canary.
     pub(super) fn delta(&self, place: Place) -> String {
-        let cell = self.cell(place);
-        if place.subject == CANARY || cell.pairs == 0 {
-            return String::new();
-        }
-        let mean = cell.difference / cell.pairs as f64;
+        let Some(mean) = self.cell(place).difference.mean() else { return String::new() };
         match self.tasks[place.task].metric {
-            MetricKind::Accuracy => format!("Δ {} pp", signed(100.0 * mean)),
+            MetricKind::Accuracy => format!("Δ {:>5} pp", signed(100.0 * mean)),
             MetricKind::Perplexity => format!("× {:.3}", mean.exp()),
         }
     }
@@ -166,13 +185,32 @@ impl Standing {
         text
     }
 
+    /// One line about what is going to happen.
+    pub(super) fn outlook(&self) -> String {
+        let samples = self.tasks.iter().map(|task| task.samples).sum();
+        let (subjects, tasks) = (count(self.subjects.len(), "subject"), count(self.tasks.len(), "task"));
+        format!("run {}: {subjects}, {tasks}, {} each", self.run, count(samples, "sample"))
+    }
+
+    /// The lines that are due after a unit ended: a subject's when both it and the canary have ended the task, so that
+    /// the difference is the whole one.
+    pub(super) fn ended(&self, place: Place) -> Vec<String> {
+        let canary = Place { subject: CANARY, ..place };
+        if !self.is_done(place) || !self.is_done(canary) {
+            return Vec::new();
+        }
+        let subjects = if place == canary { 0..self.subjects.len() } else { place.subject..place.subject + 1 };
+        let places = subjects.map(|subject| Place { subject, ..place });
+        places.filter(|&place| self.is_done(place)).map(|place| self.line(place)).collect()
+    }
+
     /// One line about what a subject came to on a task.
-    pub(super) fn line(&self, place: Place) -> String {
+    fn line(&self, place: Place) -> String {
         let (task, subject) = (&self.tasks[place.task], &self.subjects[place.subject]);
         let seconds = self.cell(place).micros as f64 / 1e6;
         let (wide, high) = (self.task_width(), self.subject_width());
-        let state = self.state(place);
-        format!("{:wide$}  {subject:high$}  {:>6} samples in {seconds:6.1} s  {state}", task.name, task.samples)
+        let (samples, state) = (count(task.samples, "sample"), self.state(place));
+        format!("{:wide$}  {subject:high$}  {samples:>12} in {seconds:6.1} s  {state}", task.name)
     }
 
     /// One line about what all subjects came to on a task.
@@ -185,11 +223,13 @@ impl Standing {
             unscored += self.cell(place).unscored;
             let delta = self.delta(place);
             let state = if delta.is_empty() { self.level(place) } else { delta };
-            let _ = write!(text, "  {name} {}", if state.is_empty() { "no score" } else { state.trim_start() });
+            let state = if state.is_empty() { "no score" } else { &state };
+            let _ = write!(text, "  {name} {state:<10}");
         }
         if unscored > 0 {
-            let _ = write!(text, "  ({unscored} unscored)");
+            let _ = write!(text, "  {unscored} unscored");
         }
+        text.truncate(text.trim_end().len());
         text
     }
 
@@ -204,11 +244,10 @@ impl Standing {
     }
 }
 
-impl Cell {
-    fn add_pair(&mut self, difference: f64) {
-        self.pairs += 1;
-        self.difference += difference;
-    }
+/// A count and what is counted, in the plural where there isn't one.
+pub(super) fn count(number: usize, what: &str) -> String {
+    let ending = if number == 1 { "" } else { "s" };
+    format!("{number} {what}{ending}")
 }
 
 /// A number with one decimal place and its sign, a true minus among them.

@@ -1,4 +1,5 @@
 //! What the lines say.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -68,7 +69,12 @@ fn plain_lines_tell_the_whole_story() {
     for event in story() {
         plain.emit(&event).unwrap();
     }
-    insta::assert_snapshot!(page.text(), @"");
+    insta::assert_snapshot!(page.text(), @r"
+    run demo-1: 2 subjects, 1 task, 4 samples each
+    sums  canary     4 samples in    1.0 s  100.0 %  1 unscored
+    sums  q4         4 samples in    1.0 s   50.0 %  Δ −33.3 pp
+    run demo-1 is complete: 7 units scored, 1 unscored
+    ");
 }
 
 #[test]
@@ -89,7 +95,7 @@ fn what_was_recalled_counts_but_is_not_told_again() {
     for event in rest {
         plain.emit(event).unwrap();
     }
-    assert!(page.text().starts_with("sums  canary       4 samples"), "{}", page.text());
+    assert!(page.text().starts_with("sums  canary     4 samples"), "{}", page.text());
 }
 
 #[test]
@@ -111,5 +117,5 @@ fn a_page_that_is_full_ends_no_run() {
 #[test]
 fn bars_follow_the_same_story() {
     let mut bars = Bars::on(ProgressDrawTarget::hidden());
-    assert!(story().iter().all(|event| bars.emit(event).is_ok()));
+    assert!(story().iter().all(|event| bars.emit(event).is_ok() && bars.flush().is_ok()));
 }
