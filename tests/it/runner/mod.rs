@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use cast::{Memory, UNITS, engines, fresh, header, options, outcomes, plan, play, play_until, undisturbed, work};
 use proptest::prelude::*;
@@ -15,7 +16,7 @@ use quantgate::engine::scripted::{Faults, ScriptedEngine};
 use quantgate::engine::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane};
 use quantgate::event::{Event, EventKind, Sink, SinkError};
 use quantgate::journal::{Journal, RunFolder, replay};
-use quantgate::runner::{Options, RunError, Start, StopHandle, run, stop};
+use quantgate::runner::{Backoff, Options, RunError, Start, StopHandle, run, stop};
 
 #[test]
 fn a_run_tells_of_every_unit_once_in_numbers_without_gaps() {
@@ -372,5 +373,29 @@ fn an_engine_that_panics_ends_the_run_with_its_words() {
         let error = play(work(&cast), fresh(), vec![], options()).unwrap_err();
         assert_eq!(error.exit_code(), 70);
         assert!(error.to_string().contains("a fault in the engine"), "{error}");
+    }
+}
+
+#[test]
+fn a_unit_that_waits_to_be_asked_again_is_left_open_by_a_stop() {
+    for lane in [Lane::Shared, Lane::Own(2)] {
+        let faults = Faults { transient_per_mille: 1000, times: 99, permanent_per_mille: 0 };
+        let cast = engines(|_, engine| engine.with_faults(faults).with_capabilities(|able| able.lane = lane));
+        let hour = Duration::from_secs(3600);
+        let options = Options { backoff: Backoff { base: hour, ceiling: hour }, ..options() };
+        let (handle, listener) = stop();
+        let first = &plan().tasks[0].samples[0].request;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let summary = runtime.block_on(async {
+            let asking = async {
+                while cast[0].times_asked(first) == 0 {
+                    tokio::task::yield_now().await;
+                }
+                handle.ask();
+            };
+            let (summary, ()) = tokio::join!(run(work(&cast), fresh(), vec![], options, listener), asking);
+            summary
+        });
+        assert_eq!(summary.unwrap().left(), UNITS, "a fault that may pass is no outcome yet");
     }
 }
