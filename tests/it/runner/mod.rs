@@ -381,7 +381,7 @@ fn a_unit_that_waits_to_be_asked_again_is_left_open_by_a_stop() {
     for lane in [Lane::Shared, Lane::Own(2)] {
         let faults = Faults { transient_per_mille: 1000, times: 99, permanent_per_mille: 0 };
         let cast = engines(|_, engine| engine.with_faults(faults).with_capabilities(|able| able.lane = lane));
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         let options = Options { backoff: Backoff { base: hour, ceiling: hour }, ..options() };
         let (handle, listener) = stop();
         let first = &plan().tasks[0].samples[0].request;
