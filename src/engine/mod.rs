@@ -1,5 +1,6 @@
 //! What answers requests: one trait, and a room for each way of reaching a model.
 
+pub mod local;
 pub mod scripted;
 
 use std::future::Future;

@@ -1,0 +1,279 @@
+//! The llama decoder: embeddings, layers of attention and `SwiGLU` with RMS norms, and the vocabulary head.
+
+use std::sync::Arc;
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::attention::attend;
+use super::cache::{Cache, Heads, LayerCache, PAGE, Write};
+use super::forest::Pass;
+use super::lanes::{self, vectorized};
+use super::product::{ComputeError, Product};
+use super::rope::Rope;
+use crate::weights::{Checkpoint, Config};
+
+/// Models whose f32 form is larger are de-quantized tensor by tensor in every pass.
+const KEPT_BYTES: u64 = 2 << 30;
+/// Rows that one task of the element-wise parts takes.
+const ROWS: usize = 32;
+/// Logits that are in memory at a time.
+const LOGITS: usize = 4 << 20;
+
+/// The weights of one layer.
+struct Layer {
+    attention_norm: Vec<f32>,
+    /// Queries, keys and values side by side.
+    qkv: Product,
+    output: Product,
+    feed_forward_norm: Vec<f32>,
+    /// Gate and up side by side.
+    gate_up: Product,
+    down: Product,
+}
+
+/// A loaded decoder.
+pub(super) struct Decoder {
+    checkpoint: Arc<Checkpoint>,
+    width: usize,
+    feed_forward: usize,
+    vocabulary: usize,
+    epsilon: f32,
+    heads: Heads,
+    pub(super) rope: Rope,
+    /// `[vocabulary, width]`; none where it is read for every pass.
+    embedding: Option<Vec<f32>>,
+    layers: Vec<Layer>,
+    norm: Vec<f32>,
+    head: Product,
+    arch: Arch,
+}
+
+impl Decoder {
+    /// Takes the weights over.
+    pub(super) fn new(checkpoint: &Arc<Checkpoint>) -> Result<Self, ComputeError> {
+        let config: &Config = checkpoint.config();
+        let keep = checkpoint.facts().parameters.saturating_mul(4) <= KEPT_BYTES;
+        let product = |names: Vec<String>| Product::new(checkpoint, names, keep);
+        let layer = |index: usize| -> Result<Layer, ComputeError> {
+            let name = |part: &str| format!("blk.{index}.{part}.weight");
+            Ok(Layer {
+                attention_norm: vector(checkpoint, &name("attn_norm"))?,
+                qkv: product(vec![name("attn_q"), name("attn_k"), name("attn_v")])?,
+                output: product(vec![name("attn_output")])?,
+                feed_forward_norm: vector(checkpoint, &name("ffn_norm"))?,
+                gate_up: product(vec![name("ffn_gate"), name("ffn_up")])?,
+                down: product(vec![name("ffn_down")])?,
+            })
+        };
+        let head = if checkpoint.has("output.weight") { "output.weight" } else { "token_embd.weight" };
+        Ok(Self {
+            width: config.width,
+            feed_forward: config.feed_forward,
+            vocabulary: config.vocabulary,
+            epsilon: config.norm_epsilon,
+            heads: Heads { queries: config.heads, keys: config.kv_heads, size: config.head_size },
+            rope: Rope::new(config.rope, config.head_size, config.rope_base, config.context),
+            embedding: keep.then(|| vector(checkpoint, "token_embd.weight")).transpose()?,
+            layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
+            norm: vector(checkpoint, "output_norm.weight")?,
+            head: product(vec![head.into()])?,
+            arch: Arch::new(),
+            checkpoint: Arc::clone(checkpoint),
+        })
+    }
+
+    /// Length of a row of logits.
+    pub(super) fn vocabulary(&self) -> usize {
+        self.vocabulary
+    }
+
+    /// The vector instructions in use.
+    pub(super) fn arch(&self) -> Arch {
+        self.arch
+    }
+
+    /// An empty cache; `lasting` where passes follow the first.
+    pub(super) fn cache(&self, lasting: bool) -> Cache {
+        Cache::new(self.heads, if lasting { self.layers.len() } else { 1 })
+    }
+
+    /// Bytes that the keys and values of one token take in a lasting cache.
+    pub(super) fn cache_bytes(&self) -> usize {
+        self.layers.len() * 2 * 4 * self.heads.keys * self.heads.padded()
+    }
+
+    /// Runs the layers over the pass's new rows and returns the normalized final states of the wanted ones,
+    /// `[wanted, width]`.
+    pub(super) fn states(&self, pass: &Pass, cache: &mut Cache) -> Result<Vec<f32>, ComputeError> {
+        if pass.wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let attention_width = self.heads.queries * self.heads.size;
+        let mut x = self.embed(&pass.tokens)?;
+        for (index, layer) in self.layers.iter().enumerate() {
+            let wanted = (index + 1 == self.layers.len()).then_some(&pass.wanted[..]);
+            let store = cache.layer(index);
+            let qkv = layer.qkv.apply(self.normed(&x, &layer.attention_norm), self.width)?;
+            let q = qkv.read(|qkv| {
+                self.remember(pass, qkv, store);
+                self.queries(pass, qkv)
+            })?;
+            drop(qkv);
+            let mut attended = attend(self.arch, self.heads, &q, &pass.blocks, store, wanted);
+            if let Some(wanted) = wanted {
+                attended = gather(&attended, wanted, attention_width);
+                x = gather(&x, wanted, self.width);
+            }
+            layer.output.apply(attended, attention_width)?.read(|y| self.add(&mut x, y))?;
+            let gate_up = layer.gate_up.apply(self.normed(&x, &layer.feed_forward_norm), self.width)?;
+            let activated = gate_up.read(|gate_up| self.activated(gate_up, x.len() / self.width))?;
+            layer.down.apply(activated, self.feed_forward)?.read(|y| self.add(&mut x, y))?;
+        }
+        Ok(self.normed(&x, &self.norm))
+    }
+
+    /// Logits of final states, in blocks of rows: `take` gets the number of the first row and `[rows, vocabulary]`.
+    pub(super) fn logits(&self, states: &[f32], mut take: impl FnMut(usize, &[f32])) -> Result<(), ComputeError> {
+        let rows = (LOGITS / self.vocabulary).max(2);
+        for (index, block) in states.chunks(rows * self.width).enumerate() {
+            let count = block.len() / self.width;
+            let logits = self.head.apply(block.to_vec(), self.width)?;
+            logits.read(|logits| take(index * rows, &logits[..count * self.vocabulary]))?;
+        }
+        Ok(())
+    }
+
+    /// Rows of the embedding.
+    fn embed(&self, tokens: &[u32]) -> Result<Vec<f32>, ComputeError> {
+        let read;
+        let table = if let Some(kept) = &self.embedding {
+            kept
+        } else {
+            read = vector(&self.checkpoint, "token_embd.weight")?;
+            &read
+        };
+        Ok(gather(table, tokens, self.width))
+    }
+
+    /// RMS norm of every row.
+    fn normed(&self, x: &[f32], weight: &[f32]) -> Vec<f32> {
+        let mut out = vec![0.0; x.len()];
+        out.par_chunks_mut(ROWS * self.width).zip(x.par_chunks(ROWS * self.width)).for_each(|(out, x)| {
+            vectorized(
+                self.arch,
+                #[inline(always)]
+                || {
+                    for (out, x) in out.chunks_exact_mut(self.width).zip(x.chunks_exact(self.width)) {
+                        lanes::rms_norm(x, weight, self.epsilon, out);
+                    }
+                },
+            );
+        });
+        out
+    }
+
+    /// Adds `y`, which may have rows of padding at its end.
+    fn add(&self, x: &mut [f32], y: &[f32]) {
+        x.par_chunks_mut(ROWS * self.width).zip(y.par_chunks(ROWS * self.width)).for_each(|(x, y)| {
+            vectorized(
+                self.arch,
+                #[inline(always)]
+                || lanes::add(x, y),
+            );
+        });
+    }
+
+    /// `SwiGLU` of every row.
+    fn activated(&self, gate_up: &[f32], rows: usize) -> Vec<f32> {
+        let width = self.feed_forward;
+        let mut out = vec![0.0; rows * width];
+        out.par_chunks_mut(ROWS * width).zip(gate_up.par_chunks(ROWS * 2 * width)).for_each(|(out, gate_up)| {
+            vectorized(
+                self.arch,
+                #[inline(always)]
+                || {
+                    for (out, gate_up) in out.chunks_exact_mut(width).zip(gate_up.chunks_exact(2 * width)) {
+                        lanes::swiglu(gate_up, out);
+                    }
+                },
+            );
+        });
+        out
+    }
+
+    /// The pass's queries, turned to their positions: `[rows, query heads · size]`.
+    fn queries(&self, pass: &Pass, qkv: &[f32]) -> Vec<f32> {
+        let Heads { queries, keys, size } = self.heads;
+        let (width, stride) = (queries * size, (queries + 2 * keys) * size);
+        let mut out = vec![0.0; pass.tokens.len() * width];
+        let rows = out.par_chunks_mut(ROWS * width).zip(qkv.par_chunks(ROWS * stride)).zip(pass.positions.par_chunks(ROWS));
+        rows.for_each(|((out, qkv), positions)| {
+            vectorized(
+                self.arch,
+                #[inline(always)]
+                || {
+                    for ((out, qkv), &position) in out.chunks_exact_mut(width).zip(qkv.chunks_exact(stride)).zip(positions) {
+                        for (out, head) in out.chunks_exact_mut(size).zip(qkv.chunks_exact(size)) {
+                            self.rope.turn(position as usize, head, out);
+                        }
+                    }
+                },
+            );
+        });
+        out
+    }
+
+    /// Writes the pass's keys, turned to their positions, and its values to their pages.
+    fn remember(&self, pass: &Pass, qkv: &[f32], store: &mut LayerCache) {
+        let page = self.heads.page();
+        let mut by_page: Vec<Option<&Write>> = vec![None; store.keys.len() / page];
+        for write in &pass.writes {
+            by_page[write.page] = Some(write);
+        }
+        let pages = store.keys.par_chunks_mut(page).zip(store.values.par_chunks_mut(page));
+        pages.zip(by_page).with_min_len(4).for_each(|((keys, values), write)| {
+            let Some(write) = write else { return };
+            vectorized(
+                self.arch,
+                #[inline(always)]
+                || self.fill(write, &pass.positions, qkv, (keys, values)),
+            );
+        });
+    }
+
+    /// One page of [`Self::remember`].
+    #[inline(always)]
+    fn fill(&self, write: &Write, positions: &[u32], qkv: &[f32], page: (&mut [f32], &mut [f32])) {
+        let Heads { queries, keys, size } = self.heads;
+        let (stride, padded) = ((queries + 2 * keys) * size, self.heads.padded());
+        let mut turned = vec![0.0; size];
+        for (row, lane) in (write.row..write.row + write.count).zip(write.lane..) {
+            let (key_rows, value_rows) = qkv[row * stride..(row + 1) * stride][queries * size..].split_at(keys * size);
+            for head in 0..keys {
+                self.rope.turn(positions[row] as usize, &key_rows[head * size..][..size], &mut turned);
+                let area = &mut page.0[head * padded * PAGE..][..padded * PAGE];
+                for (slots, &x) in area.chunks_exact_mut(PAGE).zip(&turned) {
+                    slots[lane] = x;
+                }
+                let area = &mut page.1[head * padded * PAGE..][..padded * PAGE];
+                area[lane * padded..][..size].copy_from_slice(&value_rows[head * size..][..size]);
+            }
+        }
+    }
+}
+
+/// A tensor's numbers, row-major.
+fn vector(checkpoint: &Checkpoint, name: &str) -> Result<Vec<f32>, ComputeError> {
+    let tensor = checkpoint.tensor(name).map_err(|error| ComputeError::Weights(error.to_string()))?;
+    Ok(tensor.flatten_all()?.to_vec1()?)
+}
+
+/// The rows with these numbers, in their order.
+fn gather(table: &[f32], rows: &[u32], width: usize) -> Vec<f32> {
+    let mut out = Vec::with_capacity(rows.len().max(2) * width);
+    for &row in rows {
+        out.extend_from_slice(&table[row as usize * width..][..width]);
+    }
+    out
+}

@@ -1,0 +1,375 @@
+//! The engine against a slow decoder of another make, and against itself in other company.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use candle_core::{Device, Tensor};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
+
+use super::LocalEngine;
+use super::decoder::Decoder;
+use super::encode::{Span, Vocabulary};
+use super::rope::Rope;
+use super::score;
+use crate::domain::{Answer, Arithmetic, CauseKind, Finish, Generation, Message, Request};
+use crate::engine::{Engine as _, Failure};
+use crate::weights::{Checkpoint, Config, RopeOrder};
+
+/// The demonstration model's folder, for its tokenizer.
+const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo");
+
+/// Width, feed-forward size, heads, key heads, head size, layers.
+type Shape = [usize; 6];
+const SMALL: Shape = [64, 96, 4, 2, 24, 2];
+
+/// Writes a Hugging Face folder with random weights and the demonstration model's tokenizer.
+fn random_model(folder: &Path, shape: Shape, damage: impl Fn(&str, &mut Vec<f32>)) {
+    let [width, forward, heads, keys, size, layers] = shape;
+    for file in ["tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
+        std::fs::copy(Path::new(DEMO).join(file), folder.join(file)).expect("the demonstration tokenizer is there");
+    }
+    let config = serde_json::json!({
+        "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_act": "silu", "hidden_size": width,
+        "intermediate_size": forward, "num_attention_heads": heads, "num_key_value_heads": keys, "head_dim": size,
+        "num_hidden_layers": layers, "max_position_embeddings": 96, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+        "vocab_size": 1024, "tie_word_embeddings": true, "bos_token_id": 1, "eos_token_id": 2, "torch_dtype": "float32",
+    });
+    std::fs::write(folder.join("config.json"), config.to_string()).expect("writable");
+    let mut names: Vec<(String, Vec<usize>)> =
+        vec![("model.embed_tokens.weight".into(), vec![1024, width]), ("model.norm.weight".into(), vec![width])];
+    for layer in 0..layers {
+        let parts = [
+            ("input_layernorm", vec![width]),
+            ("self_attn.q_proj", vec![heads * size, width]),
+            ("self_attn.k_proj", vec![keys * size, width]),
+            ("self_attn.v_proj", vec![keys * size, width]),
+            ("self_attn.o_proj", vec![width, heads * size]),
+            ("post_attention_layernorm", vec![width]),
+            ("mlp.gate_proj", vec![forward, width]),
+            ("mlp.up_proj", vec![forward, width]),
+            ("mlp.down_proj", vec![width, forward]),
+        ];
+        names.extend(parts.map(|(part, shape)| (format!("model.layers.{layer}.{part}.weight"), shape)));
+    }
+    let mut random = ChaCha8Rng::seed_from_u64(7);
+    let tensors = names.into_iter().map(|(name, shape)| {
+        let norm = shape.len() == 1;
+        let spread = if norm { 0.2 } else { 3.0 / (shape[1] as f32).sqrt() };
+        let draw = |_| (random.next_u32() as f32 / u32::MAX as f32 - 0.5) * spread + f32::from(u8::from(norm));
+        let mut numbers: Vec<f32> = (0..shape.iter().product::<usize>()).map(draw).collect();
+        damage(&name, &mut numbers);
+        let tensor = Tensor::from_vec(numbers, shape, &Device::Cpu).expect("the shape holds the numbers");
+        (name, tensor)
+    });
+    let tensors: std::collections::HashMap<String, Tensor> = tensors.collect();
+    candle_core::safetensors::save(&tensors, folder.join("model.safetensors")).expect("writable");
+}
+
+fn small_model() -> (tempfile::TempDir, Checkpoint) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    random_model(folder.path(), SMALL, |_, _| {});
+    let checkpoint = Checkpoint::open(folder.path(), None).expect("the model opens");
+    (folder, checkpoint)
+}
+
+fn engine() -> LocalEngine {
+    LocalEngine::load(small_model().1, Arithmetic::WeightsF32).expect("the model loads")
+}
+
+/// Logits of every position in f64, one number at a time.
+struct Slow<'a>(&'a Checkpoint);
+
+impl Slow<'_> {
+    fn tensor(&self, name: &str) -> Vec<f64> {
+        let tensor = self.0.tensor(&format!("{name}.weight")).expect("the tensor is there");
+        let numbers: Vec<f32> = tensor.flatten_all().and_then(|flat| flat.to_vec1()).expect("f32");
+        numbers.into_iter().map(f64::from).collect()
+    }
+
+    /// `weights · x` for every row of weights.
+    fn times(&self, name: &str, x: &[f64]) -> Vec<f64> {
+        self.tensor(name).chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
+    }
+
+    fn norm(&self, name: &str, x: &[f64]) -> Vec<f64> {
+        let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
+        let scale = (mean + f64::from(self.0.config().norm_epsilon)).sqrt();
+        self.tensor(name).iter().zip(x).map(|(w, x)| w * x / scale).collect()
+    }
+
+    /// Turns the pairs of one head to a position.
+    fn turn(config: &Config, order: RopeOrder, head: &mut [f64], position: usize) {
+        let half = head.len() / 2;
+        for i in 0..half {
+            let angle = position as f64 / f64::from(config.rope_base).powf(2.0 * i as f64 / head.len() as f64);
+            let (a, b) = if order == RopeOrder::Half { (i, i + half) } else { (2 * i, 2 * i + 1) };
+            (head[a], head[b]) =
+                (head[a] * angle.cos() - head[b] * angle.sin(), head[b] * angle.cos() + head[a] * angle.sin());
+        }
+    }
+
+    fn logits(&self, order: RopeOrder, ids: &[u32]) -> Vec<Vec<f64>> {
+        let config = self.0.config();
+        let (size, share) = (config.head_size, config.heads / config.kv_heads);
+        let embedding = self.tensor("token_embd");
+        let mut xs: Vec<Vec<f64>> =
+            ids.iter().map(|&id| embedding[id as usize * config.width..][..config.width].to_vec()).collect();
+        for layer in 0..config.layers {
+            let name = |part: &str| format!("blk.{layer}.{part}");
+            let (mut keys, mut values) = (Vec::new(), Vec::new());
+            for (position, x) in xs.iter_mut().enumerate() {
+                let h = self.norm(&name("attn_norm"), x);
+                let mut q = self.times(&name("attn_q"), &h);
+                let mut k = self.times(&name("attn_k"), &h);
+                q.chunks_mut(size).chain(k.chunks_mut(size)).for_each(|head| Self::turn(config, order, head, position));
+                keys.push(k);
+                values.push(self.times(&name("attn_v"), &h));
+                let mut mixed = vec![0.0; q.len()];
+                for (head, out) in mixed.chunks_mut(size).enumerate() {
+                    let of = |rows: &[f64]| rows[head / share * size..][..size].to_vec();
+                    let score = |k: &Vec<f64>| of(k).iter().zip(&q[head * size..]).map(|(k, q)| k * q).sum::<f64>();
+                    let weights: Vec<f64> = keys.iter().map(|k| (score(k) / (size as f64).sqrt()).exp()).collect();
+                    let total: f64 = weights.iter().sum();
+                    for (weight, v) in weights.iter().zip(&values) {
+                        out.iter_mut().zip(of(v)).for_each(|(out, v)| *out += weight / total * v);
+                    }
+                }
+                let y = self.times(&name("attn_output"), &mixed);
+                x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+                let h = self.norm(&name("ffn_norm"), x);
+                let (gate, up) = (self.times(&name("ffn_gate"), &h), self.times(&name("ffn_up"), &h));
+                let inner: Vec<f64> = gate.iter().zip(&up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect();
+                let y = self.times(&name("ffn_down"), &inner);
+                x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
+            }
+        }
+        xs.iter().map(|x| self.times("token_embd", &self.norm("output_norm", x))).collect()
+    }
+}
+
+#[test]
+fn logits_agree_with_a_scalar_decoder_in_both_rotary_orders_and_with_shared_key_heads() {
+    let (_folder, checkpoint) = small_model();
+    let checkpoint = Arc::new(checkpoint);
+    let ids: Vec<u32> = (0..40).map(|i| (i * 37 + 11) % 1024).collect();
+    for order in [RopeOrder::Half, RopeOrder::Interleaved] {
+        let slow = Slow(&checkpoint).logits(order, &ids);
+        let mut decoder = Decoder::new(&checkpoint).expect("the weights are there");
+        let config = checkpoint.config();
+        decoder.rope = Rope::new(order, config.head_size, config.rope_base, config.context);
+        let span = Span { input: ids.clone(), targets: ids.clone() };
+        let fast = score::raw(&decoder, &[span]).remove(0).expect("finite");
+        let pairs = slow.iter().flatten().zip(fast.iter().flatten());
+        let worst = pairs.map(|(a, &b)| (a - f64::from(b)).abs()).fold(0.0, f64::max);
+        let spread = slow.iter().flatten().fold(0.0_f64, |most, x| most.max(x.abs()));
+        assert!(spread > 0.5, "logits say something: {spread}");
+        assert!(worst < 2e-5, "{order:?}: {worst:e}");
+    }
+}
+
+/// Requests of every kind whose prompts share beginnings of many lengths.
+fn requests() -> Vec<Request> {
+    let head = "A few examples first: one is 1; two is 2; three is 3.\n";
+    let text = |i: usize| format!("{head}{}Item {}: the garden", "again and ".repeat(i % 4), i % 7);
+    let generation = |temperature, seed| {
+        let stop = vec!["zz".to_owned()];
+        Generation { max_tokens: 20, stop, temperature, top_p: 0.9, seed }
+    };
+    let options = [" is", " was green", " is not", " of the old church"].map(String::from).to_vec();
+    let one = |i: usize| match i % 4 {
+        0 => Request::Choice { context: text(i), options: options.clone() },
+        1 => Request::Perplexity { text: text(i).repeat(1 + i % 3) },
+        2 => Request::Generate { prompt: text(i), generation: generation(0.0, 0) },
+        _ => Request::Chat {
+            messages: vec![Message { role: "user".into(), content: text(i) }],
+            tools: vec![],
+            generation: generation(1.3, i as u64),
+        },
+    };
+    (0..32).map(one).collect()
+}
+
+fn bits(answer: &Result<Answer, Failure>) -> String {
+    // Debug prints the shortest digits that name an f64: equal texts are equal bits.
+    format!("{answer:?}")
+}
+
+#[test]
+fn an_answer_is_the_same_to_the_last_bit_whatever_its_batch_order_and_threads() {
+    let engine = engine();
+    let requests = requests();
+    let alone: Vec<String> =
+        requests.iter().map(|request| bits(&engine.inner.answer(std::slice::from_ref(request))[0])).collect();
+    assert!(alone.iter().all(|answer| answer.starts_with("Ok")), "{alone:?}");
+    for threads in [1, 2, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("threads");
+        let together = pool.install(|| engine.inner.answer(&requests));
+        for (i, (alone, together)) in alone.iter().zip(&together).enumerate() {
+            assert_eq!(*alone, bits(together), "request {i} with all others on {threads} threads");
+        }
+    }
+    let order: Vec<usize> = (0..requests.len()).map(|i| i * 11 % requests.len()).collect();
+    let shuffled: Vec<Request> = order.iter().map(|&i| requests[i].clone()).collect();
+    for (&i, answer) in order.iter().zip(engine.inner.answer(&shuffled)) {
+        assert_eq!(alone[i], bits(&answer), "request {i} in another order");
+    }
+}
+
+#[test]
+fn choices_follow_the_harness_rule_and_add_up_token_log_probabilities() {
+    let engine = engine();
+    let vocabulary = &engine.inner.vocabulary;
+    let options = ["the church".to_owned(), " church".to_owned()];
+    let spaced = vocabulary.options("In the garden of ", &options).expect("fits");
+    let moved: Vec<String> = options.iter().map(|option| format!(" {option}")).collect();
+    assert_eq!(spaced, vocabulary.options("In the garden of", &moved).expect("fits"));
+    let Answer::Choice { options: scores } = engine
+        .inner
+        .answer(&[Request::Choice { context: "In the garden of ".into(), options: options.to_vec() }])
+        .remove(0)
+        .expect("answered")
+    else {
+        panic!("a choice is answered by scores")
+    };
+    for (span, score) in spaced.iter().zip(&scores) {
+        let logits = engine.logits(&span.input).expect("fits");
+        let rows: Vec<&[f32]> = logits.chunks(1024).skip(span.input.len() - span.targets.len()).collect();
+        let expected: f64 = rows
+            .iter()
+            .zip(&span.targets)
+            .map(|(row, &target)| {
+                let total: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
+                f64::from(row[target as usize]) - total.ln()
+            })
+            .sum();
+        assert!((score.log_likelihood - expected).abs() < 1e-5, "{} and {expected}", score.log_likelihood);
+        assert_eq!(score.tokens as usize, span.targets.len());
+    }
+    assert_eq!(scores[0].bytes, 10);
+    let empty = vocabulary.options("", &options).expect("BOS stands in for the context");
+    assert_eq!(empty[0].input[0], 1);
+    let refusal = vocabulary.options("a", &["b".into(), String::new()]).expect_err("an empty option");
+    assert!(refusal.message.contains("option 2"), "{}", refusal.message);
+}
+
+#[test]
+fn rolling_windows_score_every_token_once_and_equal_the_distribution_where_one_window_suffices() {
+    let engine = engine();
+    let short = "The old man counts the boats by the church.".to_owned();
+    let long = short.repeat(12);
+    let windows = engine.inner.vocabulary.windows(&long).expect("has tokens");
+    let whole = engine.inner.vocabulary.document(&long).expect_err("longer than the context");
+    assert_eq!(whole.kind, CauseKind::Refused);
+    assert!(whole.message.contains("96"), "{}", whole.message);
+    let scored: Vec<u32> = windows.iter().flat_map(|window| window.targets.clone()).collect();
+    let tokens = engine.inner.vocabulary.prompt(&short).expect("fits");
+    assert_eq!(scored[..tokens.len() - 1], tokens[1..], "every token from the first on, without BOS");
+    assert!(windows.iter().all(|window| window.input.len() <= 96 && window.targets.len() <= window.input.len()));
+    assert!(windows.last().is_some_and(|window| window.input.len() == 96), "the last window is filled up");
+    let Answer::Rolling { nll, .. } =
+        engine.inner.answer(&[Request::Perplexity { text: short.clone() }]).remove(0).expect("answered")
+    else {
+        panic!("a document is answered by its tokens' −ln p")
+    };
+    let rows = engine.inner.distributions(&[long, short]);
+    assert!(rows[0].is_err());
+    let rows = rows[1].as_ref().expect("it fits");
+    assert_eq!(nll.len(), rows.tokens.len());
+    for ((row, &token), nll) in rows.rows.chunks(rows.vocabulary).zip(&rows.tokens).zip(nll) {
+        assert!((f64::from(row[token as usize]) + nll).abs() < 1e-6);
+        let total: f64 = row.iter().map(|&x| f64::from(x).exp()).sum();
+        assert!((total - 1.0).abs() < 1e-5, "{total}");
+    }
+}
+
+#[test]
+fn greedy_text_is_what_step_by_step_logits_say_and_stop_texts_cut_it_across_tokens() {
+    let engine = engine();
+    let prompt = "The library".to_owned();
+    let generation = |stop: Vec<String>| Generation { max_tokens: 12, stop, temperature: 0.0, top_p: 1.0, seed: 0 };
+    let ask = |stop| {
+        let request = Request::Generate { prompt: prompt.clone(), generation: generation(stop) };
+        match engine.inner.answer(&[request]).remove(0).expect("answered") {
+            Answer::Text { text, tokens, finish } => (text, tokens, finish),
+            other => panic!("{other:?}"),
+        }
+    };
+    let (text, tokens, finish) = ask(vec![]);
+    assert_eq!((tokens.len(), finish), (12, Finish::Length), "{text:?}");
+    let mut ids = engine.inner.vocabulary.prompt(&prompt).expect("fits");
+    for &token in &tokens {
+        let logits = engine.logits(&ids).expect("fits");
+        assert_eq!(super::lanes::first_best(&logits[logits.len() - 1024..]), token);
+        ids.push(token);
+    }
+    // A stop text of which no token has all.
+    let (middle, end) = (text.char_indices().nth(text.chars().count() / 2).expect("text").0, text.len());
+    let stop = text[middle..end].chars().take(6).collect::<String>();
+    let (cut, used, finish) = ask(vec!["never there".into(), stop.clone()]);
+    assert_eq!(finish, Finish::Stop);
+    assert_eq!(cut, text[..text.find(&stop).expect("it is there")]);
+    assert!(used.len() <= tokens.len());
+}
+
+#[test]
+fn what_cannot_be_answered_fails_alone_and_says_why() {
+    let engine = engine();
+    let generation = Generation { max_tokens: 3, stop: vec![], temperature: 0.0, top_p: 1.0, seed: 0 };
+    let words = "one two three four ".repeat(40);
+    let answers = engine.inner.answer(&[
+        Request::Generate { prompt: words.clone(), generation: generation.clone() },
+        Request::Generate { prompt: String::new(), generation: generation.clone() },
+        Request::Choice { context: words, options: vec!["a".into(), "b".into()] },
+        Request::Perplexity { text: String::new() },
+        Request::Chat { messages: vec![Message { role: "tool".into(), content: "x".into() }], tools: vec![], generation },
+    ]);
+    let kinds: Vec<Option<CauseKind>> = answers.iter().map(|answer| answer.as_ref().err().map(|failure| failure.kind)).collect();
+    let refused = Some(CauseKind::Refused);
+    assert_eq!(kinds, [refused, None, refused, refused, refused]);
+    let message = |i: usize| answers[i].as_ref().expect_err("refused").message.clone();
+    assert!(message(0).contains("96") && message(2).contains("96"), "{} / {}", message(0), message(2));
+    assert!(message(4).contains("role tool"), "{}", message(4));
+}
+
+#[test]
+fn weights_that_overflow_are_reported_as_not_a_number() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    random_model(folder.path(), SMALL, |name, numbers| {
+        if name == "model.norm.weight" {
+            numbers.fill(f32::MAX);
+        }
+    });
+    let checkpoint = Checkpoint::open(folder.path(), None).expect("the model opens");
+    let engine = LocalEngine::load(checkpoint, Arithmetic::WeightsF32).expect("the model loads");
+    for request in requests().into_iter().take(4) {
+        let failure = engine.inner.answer(&[request]).remove(0).expect_err("no finite logits");
+        assert_eq!(failure.kind, CauseKind::NotANumber);
+    }
+}
+
+#[test]
+fn chat_prompts_have_one_bos_and_end_with_the_assistant_turn() {
+    let engine = engine();
+    let template = engine.inner.template.as_ref().expect("the tokenizer's folder has one");
+    let rendered = template.render(&[Message { role: "user".into(), content: "Hi".into() }], &[]).expect("renders");
+    let vocabulary: &Vocabulary = &engine.inner.vocabulary;
+    let ids = vocabulary.rendered(&rendered).expect("fits");
+    assert_eq!(ids[..2], [1, 5]);
+    assert_eq!(ids.last(), Some(&6));
+    assert_eq!(ids.iter().filter(|&&id| id == 1).count(), 1);
+}
+
+#[test]
+fn the_trait_answers_inside_and_outside_of_a_runtime() {
+    let engine = engine();
+    let requests = [Request::Perplexity { text: "The church".into() }];
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().expect("a runtime");
+    let inside = runtime.block_on(engine.answer(&requests));
+    let mut outside = engine.answer(&requests);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let std::task::Poll::Ready(outside) = outside.as_mut().poll(&mut context) else { panic!("it has nothing to wait for") };
+    assert_eq!(inside, outside);
+    assert!(engine.capabilities().chat && engine.capabilities().context == 96);
+    assert_eq!(engine.identity().details["arithmetic"], "weights-f32");
+}
