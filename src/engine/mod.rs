@@ -1,7 +1,10 @@
 //! What answers requests: one trait, and a room for each way of reaching a model.
 
 pub mod local;
+mod open;
 pub mod scripted;
+
+pub use open::{OpenError, open};
 
 use std::future::Future;
 use std::pin::Pin;

@@ -26,7 +26,14 @@ struct Tile<'a> {
 
 /// Attends every row of the blocks: `q` is `[rows, query heads · size]`, rotated, and so is the result. Tiles without
 /// a `wanted` row stay zero.
-pub(super) fn attend(arch: Arch, heads: Heads, q: &[f32], blocks: &[Block], layer: &LayerCache, wanted: Option<&[u32]>) -> Vec<f32> {
+pub(super) fn attend(
+    arch: Arch,
+    heads: Heads,
+    q: &[f32],
+    blocks: &[Block],
+    layer: &LayerCache,
+    wanted: Option<&[u32]>,
+) -> Vec<f32> {
     let width = heads.queries * heads.size;
     let mut out = vec![0.0; q.len()];
     let mut tasks = Vec::new();

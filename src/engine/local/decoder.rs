@@ -52,8 +52,13 @@ pub(super) struct Decoder {
 impl Decoder {
     /// Takes the weights over.
     pub(super) fn new(checkpoint: &Arc<Checkpoint>) -> Result<Self, ComputeError> {
+        Self::within(checkpoint, KEPT_BYTES)
+    }
+
+    /// Keeps the weights in f32 where they take at most so many bytes.
+    pub(super) fn within(checkpoint: &Arc<Checkpoint>, bytes: u64) -> Result<Self, ComputeError> {
         let config: &Config = checkpoint.config();
-        let keep = checkpoint.facts().parameters.saturating_mul(4) <= KEPT_BYTES;
+        let keep = checkpoint.facts().parameters.saturating_mul(4) <= bytes;
         let product = |names: Vec<String>| Product::new(checkpoint, names, keep);
         let layer = |index: usize| -> Result<Layer, ComputeError> {
             let name = |part: &str| format!("blk.{index}.{part}.weight");

@@ -103,7 +103,8 @@ impl Forest {
         let mut pages = 0;
         for &(parent, start, rows) in &runs {
             let row = pass.blocks.last().map_or(0, |b: &Block| b.row + b.rows);
-            let mut pieces = if parent == NONE { Vec::new() } else { pass.blocks[segments[parent as usize].0 as usize].pieces.clone() };
+            let mut pieces =
+                if parent == NONE { Vec::new() } else { pass.blocks[segments[parent as usize].0 as usize].pieces.clone() };
             pieces.push(Piece { page: pages, len: rows });
             for first in (0..rows).step_by(PAGE) {
                 pass.writes.push(Write { page: pages, lane: 0, row: row + first, count: PAGE.min(rows - first) });

@@ -8,7 +8,7 @@ use crate::domain::{Arithmetic, Identity};
 use crate::weights::Checkpoint;
 
 /// The tensor library's version, as Cargo.lock has it.
-const CANDLE: &str = "0.11.1";
+pub(in crate::engine) const CANDLE: &str = "0.11.1";
 
 /// The identity of an open model run by this engine.
 pub(super) fn identify(checkpoint: &Checkpoint, arithmetic: Arithmetic, arch: Arch) -> Identity {

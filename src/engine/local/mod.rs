@@ -22,6 +22,10 @@ mod template;
 #[cfg(test)]
 mod tests;
 
+pub(super) use self::identity::CANDLE;
+#[cfg(test)]
+pub(super) use self::tests::random_model;
+
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -97,7 +101,11 @@ impl LocalEngine {
     }
 
     /// Runs work that keeps the processor busy where it blocks no other task.
-    async fn busy<T: Send + 'static>(&self, count: usize, work: impl FnOnce(&Inner) -> Answers<T> + Send + 'static) -> Answers<T> {
+    async fn busy<T: Send + 'static>(
+        &self,
+        count: usize,
+        work: impl FnOnce(&Inner) -> Answers<T> + Send + 'static,
+    ) -> Answers<T> {
         if Handle::try_current().is_err() {
             return work(&self.inner);
         }
@@ -209,7 +217,10 @@ enum Waiting<'a> {
 }
 
 /// The token scores of the next `count` spans; one failure fails them all.
-fn take(scores: &mut impl Iterator<Item = Result<Vec<TokenScore>, Failure>>, count: usize) -> Result<Vec<Vec<TokenScore>>, Failure> {
+fn take(
+    scores: &mut impl Iterator<Item = Result<Vec<TokenScore>, Failure>>,
+    count: usize,
+) -> Result<Vec<Vec<TokenScore>>, Failure> {
     // All of them are taken before a failure is looked at: the next request's come after.
     scores.take(count).collect::<Vec<_>>().into_iter().collect()
 }
@@ -227,7 +238,11 @@ fn choice(scores: &mut impl Iterator<Item = Result<Vec<TokenScore>, Failure>>, o
 }
 
 /// The answer to a perplexity request.
-fn rolling(scores: &mut impl Iterator<Item = Result<Vec<TokenScore>, Failure>>, text: &str, windows: usize) -> Result<Answer, Failure> {
+fn rolling(
+    scores: &mut impl Iterator<Item = Result<Vec<TokenScore>, Failure>>,
+    text: &str,
+    windows: usize,
+) -> Result<Answer, Failure> {
     let tokens = take(scores, windows)?;
     let nll = tokens.iter().flatten().map(|token| -token.log_probability).collect();
     Ok(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None })

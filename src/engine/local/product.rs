@@ -89,7 +89,8 @@ mod tests {
                 result.read(|y| y[..rows.len() * outputs].to_vec()).expect("in main memory")
             };
             let all = run(0..700);
-            for (first, count) in [(0, 1), (699, 1), (5, 2), (9, 3), (3, 7), (40, 17), (100, 63), (101, 65), (8, 129), (200, 500)] {
+            for (first, count) in [(0, 1), (699, 1), (5, 2), (9, 3), (3, 7), (40, 17), (100, 63), (101, 65), (8, 129), (200, 500)]
+            {
                 let some = run(first..first + count);
                 assert_eq!(some, all[first * outputs..][..some.len()], "{count} rows of {inputs} × {outputs}");
             }

@@ -78,7 +78,7 @@ mod tests {
     fn draws_follow_the_distribution_and_top_p_cuts_its_tail() {
         let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln()];
         let count = |top_p: f64, id: u32| {
-            let draws = (0..1_000).map(|i| f64::from(i) / 1_000.0);
+            let draws = (0..1_000).map(|i| (f64::from(i) + 0.5) / 1_000.0);
             draws.filter(|&draw| nucleus(&logits, 1.0, top_p, draw) == id).count()
         };
         assert_eq!([count(1.0, 0), count(1.0, 1), count(1.0, 2)], [500, 300, 200]);

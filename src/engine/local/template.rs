@@ -70,7 +70,8 @@ fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let separators: Option<Vec<String>> = options.get("separators")?;
     options.assert_all_used()?;
     let json = serde_json::to_value(value).map_err(|error| Error::new(ErrorKind::InvalidOperation, error.to_string()))?;
-    let mut style = python::Json { indent, ascii: ascii.unwrap_or(false), sorted: sorted.unwrap_or(false), ..python::Json::default() };
+    let mut style =
+        python::Json { indent, ascii: ascii.unwrap_or(false), sorted: sorted.unwrap_or(false), ..python::Json::default() };
     if indent.is_some() {
         style.item = ",".into();
     }
@@ -99,12 +100,10 @@ mod tests {
 
     #[test]
     fn tojson_writes_what_python_writes() {
-        let tool = serde_json::json!({"name": "f<x>", "list": [1, 2.0, true, null, 1e20, 1.5e-7], "empty": {}, "text": "é'\n\u{1}"});
+        let tool =
+            serde_json::json!({"name": "f<x>", "list": [1, 2.0, true, null, 1e20, 1.5e-7], "empty": {}, "text": "é'\n\u{1}"});
         let plain = render("{{ tools[0] | tojson }}", std::slice::from_ref(&tool)).expect("renders");
-        assert_eq!(
-            plain,
-            r#"{"name": "f<x>", "list": [1, 2.0, true, null, 1e+20, 1.5e-07], "empty": {}, "text": "é'\n\u0001"}"#
-        );
+        assert_eq!(plain, r#"{"name": "f<x>", "list": [1, 2.0, true, null, 1e+20, 1.5e-07], "empty": {}, "text": "é'\n\u0001"}"#);
         let indented = render("{{ tools[0].list | tojson(indent=2, ensure_ascii=False) }}", &[tool]).expect("renders");
         assert_eq!(indented, "[\n  1,\n  2.0,\n  true,\n  null,\n  1e+20,\n  1.5e-07\n]");
     }

@@ -14,7 +14,7 @@ use super::rope::Rope;
 use super::score;
 use crate::domain::{Answer, Arithmetic, CauseKind, Finish, Generation, Message, Request};
 use crate::engine::{Engine as _, Failure};
-use crate::weights::{Checkpoint, Config, RopeOrder};
+use crate::weights::{Checkpoint, Config, Recipe, RopeOrder, quantize};
 
 /// The demonstration model's folder, for its tokenizer.
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo");
@@ -24,7 +24,13 @@ type Shape = [usize; 6];
 const SMALL: Shape = [64, 96, 4, 2, 24, 2];
 
 /// Writes a Hugging Face folder with random weights and the demonstration model's tokenizer.
-fn random_model(folder: &Path, shape: Shape, damage: impl Fn(&str, &mut Vec<f32>)) {
+pub(in crate::engine) fn random_model(folder: &Path, shape: Shape) {
+    std::fs::create_dir_all(folder).expect("writable");
+    damaged_model(folder, shape, |_, _| {});
+}
+
+/// The same with some weights changed, by their Hugging Face name.
+fn damaged_model(folder: &Path, shape: Shape, damage: impl Fn(&str, &mut Vec<f32>)) {
     let [width, forward, heads, keys, size, layers] = shape;
     for file in ["tokenizer.json", "tokenizer_config.json", "generation_config.json"] {
         std::fs::copy(Path::new(DEMO).join(file), folder.join(file)).expect("the demonstration tokenizer is there");
@@ -68,7 +74,7 @@ fn random_model(folder: &Path, shape: Shape, damage: impl Fn(&str, &mut Vec<f32>
 
 fn small_model() -> (tempfile::TempDir, Checkpoint) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    random_model(folder.path(), SMALL, |_, _| {});
+    random_model(folder.path(), SMALL);
     let checkpoint = Checkpoint::open(folder.path(), None).expect("the model opens");
     (folder, checkpoint)
 }
@@ -104,8 +110,7 @@ impl Slow<'_> {
         for i in 0..half {
             let angle = position as f64 / f64::from(config.rope_base).powf(2.0 * i as f64 / head.len() as f64);
             let (a, b) = if order == RopeOrder::Half { (i, i + half) } else { (2 * i, 2 * i + 1) };
-            (head[a], head[b]) =
-                (head[a] * angle.cos() - head[b] * angle.sin(), head[b] * angle.cos() + head[a] * angle.sin());
+            (head[a], head[b]) = (head[a] * angle.cos() - head[b] * angle.sin(), head[b] * angle.cos() + head[a] * angle.sin());
         }
     }
 
@@ -165,6 +170,25 @@ fn logits_agree_with_a_scalar_decoder_in_both_rotary_orders_and_with_shared_key_
         let spread = slow.iter().flatten().fold(0.0_f64, |most, x| most.max(x.abs()));
         assert!(spread > 0.5, "logits say something: {spread}");
         assert!(worst < 2e-5, "{order:?}: {worst:e}");
+    }
+}
+
+#[test]
+fn gguf_and_weights_that_are_read_for_every_pass_give_the_same_logits() {
+    let (folder, checkpoint) = small_model();
+    let path = folder.path().join("model.gguf");
+    quantize(&checkpoint, Recipe::F32, &path, &mut |_, _| ()).expect("it can be written");
+    let ids: Vec<u32> = (0..50).map(|i| (i * 29 + 3) % 1024).collect();
+    let logits = |checkpoint: Checkpoint, bytes: u64| {
+        let decoder = Decoder::within(&Arc::new(checkpoint), bytes).expect("the weights are there");
+        score::raw(&decoder, &[Span { input: ids.clone(), targets: ids.clone() }]).remove(0).expect("finite").concat()
+    };
+    let gguf = || Checkpoint::open(&path, None).expect("it opens");
+    assert_eq!(gguf().config().rope, RopeOrder::Interleaved);
+    let original = logits(checkpoint, u64::MAX);
+    for other in [logits(gguf(), u64::MAX), logits(gguf(), 0)] {
+        let worst = original.iter().zip(&other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(worst < 1e-5, "{worst:e}");
     }
 }
 
@@ -335,7 +359,7 @@ fn what_cannot_be_answered_fails_alone_and_says_why() {
 #[test]
 fn weights_that_overflow_are_reported_as_not_a_number() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    random_model(folder.path(), SMALL, |name, numbers| {
+    damaged_model(folder.path(), SMALL, |name, numbers| {
         if name == "model.norm.weight" {
             numbers.fill(f32::MAX);
         }

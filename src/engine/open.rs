@@ -1,0 +1,210 @@
+//! From a subject of the plan to an engine that answers: its model found, or made from the canary's and cached.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Engine;
+use super::local::{CANDLE, LoadError, LocalEngine};
+use crate::domain::{EngineSpec, LocalSpec, ModelSource, Role, Subject, SubjectName};
+use crate::weights::{Checkpoint, Recipe, WeightsError, quantize};
+
+/// A subject that can't be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its model file can't be read, or the canary's can't be quantized.
+    #[error("subject `{subject}`: {source}")]
+    Weights {
+        /// Which.
+        subject: SubjectName,
+        /// The fault.
+        source: WeightsError,
+    },
+    /// Its model can't be run.
+    #[error("subject `{subject}`: {source}")]
+    Load {
+        /// Which.
+        subject: SubjectName,
+        /// The fault.
+        source: LoadError,
+    },
+    /// The canary is to be quantized: then there is no reference.
+    #[error("the canary `{subject}` is to be made by quantization, but it is the full-precision reference itself")]
+    QuantizedCanary {
+        /// The canary.
+        subject: SubjectName,
+    },
+    /// A variant is to be made from a canary that isn't a model in this process.
+    #[error("subject `{subject}` is to be quantized from the canary `{canary}`, which is no model file")]
+    NoSource {
+        /// Which.
+        subject: SubjectName,
+        /// The canary.
+        canary: SubjectName,
+    },
+    /// A scripted subject has no model to open.
+    #[error("subject `{subject}` is scripted: it is built from the plan's samples, not opened")]
+    Scripted {
+        /// Which.
+        subject: SubjectName,
+    },
+    /// The cache of quantized models can't be written.
+    #[error("subject `{subject}`: cannot write to the model cache at {}: {source}", path.display())]
+    Cache {
+        /// Which.
+        subject: SubjectName,
+        /// The file or folder.
+        path: PathBuf,
+        /// The fault.
+        source: io::Error,
+    },
+}
+
+impl OpenError {
+    /// What to do about it, where there is something to say.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Weights { source, .. } => source.hint(),
+            Self::Load { .. } | Self::Scripted { .. } => None,
+            Self::QuantizedCanary { .. } => Some("give the canary a `model` path in place of `quantize`"),
+            Self::NoSource { .. } => Some("give the variant a `model` path, or the canary the local engine and a `model` path"),
+            Self::Cache { .. } => Some("check that the cache folder may be written and that the disk has room"),
+        }
+    }
+}
+
+/// Opens a subject. Relative paths start from `root`; models quantized from the `canary` are kept in `cache`, named by the
+/// canary's digest, the recipe and the quantizer, and made again where a kept file isn't what was written. `progress` is
+/// told the weights quantized and the weights in all.
+///
+/// Reads whole model files and computes: call it where blocking is allowed.
+pub fn open(
+    subject: &Subject,
+    canary: &Subject,
+    root: &Path,
+    cache: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Arc<dyn Engine>, OpenError> {
+    let EngineSpec::Local(spec) = &subject.engine else {
+        return Err(OpenError::Scripted { subject: subject.name.clone() });
+    };
+    let failed = |source| OpenError::Weights { subject: subject.name.clone(), source };
+    let tokenizer = spec.tokenizer.as_ref().map(|path| root.join(path));
+    let path = match &spec.source {
+        ModelSource::Path(path) => root.join(path),
+        ModelSource::Quantize(_) if subject.role == Role::Canary => {
+            return Err(OpenError::QuantizedCanary { subject: subject.name.clone() });
+        }
+        ModelSource::Quantize(recipe) => {
+            let recipe: Recipe = recipe.parse().map_err(failed)?;
+            let source = canary_model(subject, canary, root)?;
+            made(&subject.name, &source, recipe, (cache, progress))?
+        }
+    };
+    let checkpoint = Checkpoint::open(&path, tokenizer.as_deref()).map_err(failed)?;
+    let engine = LocalEngine::load(checkpoint, spec.arithmetic);
+    let engine = engine.map_err(|source| OpenError::Load { subject: subject.name.clone(), source })?;
+    Ok(Arc::new(engine))
+}
+
+/// The canary's open model.
+fn canary_model(subject: &Subject, canary: &Subject, root: &Path) -> Result<Checkpoint, OpenError> {
+    let EngineSpec::Local(LocalSpec { source: ModelSource::Path(path), tokenizer, .. }) = &canary.engine else {
+        return Err(OpenError::NoSource { subject: subject.name.clone(), canary: canary.name.clone() });
+    };
+    let tokenizer = tokenizer.as_ref().map(|path| root.join(path));
+    let model = Checkpoint::open(&root.join(path), tokenizer.as_deref());
+    model.map_err(|source| OpenError::Weights { subject: canary.name.clone(), source })
+}
+
+/// The cached file of a model in a quantization; made where it is not there or not what was written.
+fn made(
+    subject: &SubjectName,
+    source: &Checkpoint,
+    recipe: Recipe,
+    (cache, progress): (&Path, &mut dyn FnMut(u64, u64)),
+) -> Result<PathBuf, OpenError> {
+    let digest = source.facts().weights.as_str();
+    let short: String = digest.rsplit(':').next().unwrap_or(digest).chars().take(16).collect();
+    let path = cache.join(format!("{short}-{recipe}-candle-{CANDLE}.gguf"));
+    let note = path.with_extension("gguf.digest");
+    if intact(&path, &note) {
+        return Ok(path);
+    }
+    let unwritable = |path: &Path| {
+        let (subject, path) = (subject.clone(), path.to_owned());
+        move |source| OpenError::Cache { subject, path, source }
+    };
+    fs::create_dir_all(cache).map_err(unwritable(cache))?;
+    let facts = quantize(source, recipe, &path, progress);
+    let facts = facts.map_err(|source| OpenError::Weights { subject: subject.clone(), source })?;
+    fs::write(&note, facts.weights.as_str()).map_err(unwritable(&note))?;
+    Ok(path)
+}
+
+/// Whether a cached model holds the weights that were written. A file that can't be read counts as not there: it is made
+/// again, from the same weights by the same steps.
+fn intact(path: &Path, note: &Path) -> bool {
+    let Ok(written) = fs::read_to_string(note) else { return false };
+    Checkpoint::open(path, None).is_ok_and(|model| model.facts().weights.as_str() == written.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{Arithmetic, ScriptedSpec};
+
+    fn subject(name: &str, role: Role, source: ModelSource) -> Subject {
+        let engine = EngineSpec::Local(LocalSpec { source, tokenizer: None, arithmetic: Arithmetic::WeightsF32 });
+        Subject { name: name.into(), role, engine }
+    }
+
+    #[test]
+    fn a_variant_is_made_from_the_canary_once_and_made_again_where_its_file_was_damaged() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let shape = [256, 256, 4, 2, 64, 1];
+        super::super::local::random_model(&folder.path().join("model"), shape);
+        let canary = subject("canary", Role::Canary, ModelSource::Path("model".into()));
+        let variant = subject("small", Role::Variant, ModelSource::Quantize("q4_0".into()));
+        let cache = folder.path().join("cache");
+        let mut told = 0;
+        let mut ask = |told: &mut u32| {
+            let engine = open(&variant, &canary, folder.path(), &cache, &mut |_, _| *told += 1).expect("it opens");
+            (engine.identity().clone(), std::mem::take(told))
+        };
+        let (first, work) = ask(&mut told);
+        assert!(work > 0);
+        assert_eq!(first.quantization, "q4_0");
+        assert_eq!(ask(&mut told), (first.clone(), 0), "the cached file is used");
+        let path = fs::read_dir(&cache).expect("there").map(|entry| entry.expect("readable").path());
+        let path = path.into_iter().find(|path| path.extension().is_some_and(|end| end == "gguf")).expect("a model");
+        let mut bytes = fs::read(&path).expect("readable");
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        fs::write(&path, bytes).expect("writable");
+        let (again, work) = ask(&mut told);
+        assert!(work > 0, "one flipped bit is seen");
+        assert_eq!(again, first);
+        let original = open(&canary, &canary, folder.path(), &cache, &mut |_, _| ()).expect("it opens");
+        assert_eq!(original.identity().vocabulary, first.vocabulary);
+        assert_eq!(original.identity().template, first.template);
+    }
+
+    #[test]
+    fn subjects_without_a_model_of_their_own_are_refused_with_a_reason() {
+        let quantize = || ModelSource::Quantize("q8_0".into());
+        let scripted = EngineSpec::Scripted(ScriptedSpec { right_per_mille: 500, salt: String::new() });
+        let scripted = Subject { name: "script".into(), role: Role::Canary, engine: scripted };
+        let canary = subject("canary", Role::Canary, quantize());
+        let variant = subject("small", Role::Variant, quantize());
+        let open = |subject, canary| open(subject, canary, Path::new("."), Path::new("."), &mut |_, _| ()).err();
+        assert!(matches!(open(&canary, &canary), Some(OpenError::QuantizedCanary { .. })));
+        assert!(matches!(open(&variant, &scripted), Some(OpenError::NoSource { .. })));
+        assert!(matches!(open(&scripted, &scripted), Some(OpenError::Scripted { .. })));
+        let unknown = subject("odd", Role::Variant, ModelSource::Quantize("q9".into()));
+        let error = open(&unknown, &canary).expect("no such quantization");
+        assert!(error.to_string().contains("q9"), "{error}");
+    }
+}
