@@ -170,7 +170,7 @@ mod tests {
         let variant = subject("small", Role::Variant, ModelSource::Quantize("q4_0".into()));
         let cache = folder.path().join("cache");
         let mut told = 0;
-        let mut ask = |told: &mut u32| {
+        let ask = |told: &mut u32| {
             let engine = open(&variant, &canary, folder.path(), &cache, &mut |_, _| *told += 1).expect("it opens");
             (engine.identity().clone(), std::mem::take(told))
         };

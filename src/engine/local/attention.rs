@@ -4,6 +4,8 @@
 //! weights sum in lanes by position, the values add up position by position. Where the past is cut into pieces, which
 //! rows are computed together and by which thread changes nothing.
 
+#![expect(clippy::inline_always, reason = "the whole kernel has to be compiled with the wide instructions of its caller")]
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
@@ -24,40 +26,51 @@ struct Tile<'a> {
     rows: usize,
 }
 
-/// Attends every row of the blocks: `q` is `[rows, query heads · size]`, rotated, and so is the result. Tiles without
-/// a `wanted` row stay zero.
-pub(super) fn attend(
-    arch: Arch,
-    heads: Heads,
-    q: &[f32],
-    blocks: &[Block],
-    layer: &LayerCache,
-    wanted: Option<&[u32]>,
-) -> Vec<f32> {
-    let width = heads.queries * heads.size;
-    let mut out = vec![0.0; q.len()];
-    let mut tasks = Vec::new();
-    let (mut rest, mut rest_q) = (&mut out[..], q);
-    for block in blocks {
-        for first in (0..block.rows).step_by(TILE) {
-            let rows = TILE.min(block.rows - first);
-            let (mine, others) = rest.split_at_mut(rows * width);
-            let (mine_q, others_q) = rest_q.split_at(rows * width);
-            (rest, rest_q) = (others, others_q);
-            let row = (block.row + first) as u32;
-            let used = wanted.is_none_or(|wanted| {
-                let next = wanted.partition_point(|&w| w < row);
-                wanted.get(next).is_some_and(|&w| w < row + rows as u32)
-            });
-            if used {
-                tasks.push((Tile { pieces: &block.pieces, first: block.start + first, rows }, mine_q, mine));
+/// What a pass's new rows attend to.
+pub(super) struct Attention<'a> {
+    /// Sizes of heads.
+    pub heads: Heads,
+    /// `[rows, query heads · size]`, turned to their positions.
+    pub queries: &'a [f32],
+    /// Who sees what.
+    pub blocks: &'a [Block],
+    /// The keys and values, those of the new rows included.
+    pub layer: &'a LayerCache,
+    /// The only rows whose result is used; none where all are.
+    pub wanted: Option<&'a [u32]>,
+}
+
+impl Attention<'_> {
+    /// Attends every row; the result is laid out like the queries. Rows that are not wanted may stay zero.
+    pub(super) fn run(&self, arch: Arch) -> Vec<f32> {
+        let width = self.heads.queries * self.heads.size;
+        let mut out = vec![0.0; self.queries.len()];
+        let mut tasks = Vec::new();
+        let (mut rest, mut rest_q) = (&mut out[..], self.queries);
+        for block in self.blocks {
+            for first in (0..block.rows).step_by(TILE) {
+                let rows = TILE.min(block.rows - first);
+                let (mine, others) = rest.split_at_mut(rows * width);
+                let (mine_q, others_q) = rest_q.split_at(rows * width);
+                (rest, rest_q) = (others, others_q);
+                if self.uses(block.row + first, rows) {
+                    tasks.push((Tile { pieces: &block.pieces, first: block.start + first, rows }, mine_q, mine));
+                }
             }
         }
+        tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (tile, q, out)| {
+            arch.dispatch(Attend { heads: self.heads, tile, q, out, layer: self.layer, scratch });
+        });
+        out
     }
-    tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (tile, q, out)| {
-        arch.dispatch(Attend { heads, tile, q, out, layer, scratch });
-    });
-    out
+
+    /// Whether any of the rows is wanted.
+    fn uses(&self, first: usize, rows: usize) -> bool {
+        self.wanted.is_none_or(|wanted| {
+            let next = wanted.partition_point(|&row| (row as usize) < first);
+            wanted.get(next).is_some_and(|&row| (row as usize) < first + rows)
+        })
+    }
 }
 
 /// Room for one task's intermediate results.
@@ -69,6 +82,17 @@ struct Scratch {
     weights: Vec<f32>,
     /// `[row, dimension]`.
     sums: Vec<f32>,
+}
+
+/// The keys that a group of queries goes over.
+#[derive(Clone, Copy)]
+struct Reach {
+    /// The key head.
+    head: usize,
+    /// Number of positions.
+    keys: usize,
+    /// Length of a row of weights.
+    stride: usize,
 }
 
 /// One tile's attention.
@@ -110,7 +134,9 @@ impl Attend<'_, '_> {
         let count = R.min(self.tile.rows * share - index);
         let place = |r: usize| ((index + r) / share, head * share + (index + r) % share);
         let reach = self.tile.first + place(count - 1).0 + 1;
-        let stride = (reach + 2 * PAGE).next_multiple_of(PAGE);
+        // The last page of a piece is written whole.
+        let stride = (reach + PAGE).next_multiple_of(PAGE);
+        let span = Reach { head, keys: reach, stride };
         self.scratch.queries.clear();
         self.scratch.queries.resize(R * size, 0.0);
         for r in 0..count {
@@ -123,7 +149,7 @@ impl Attend<'_, '_> {
         if self.scratch.weights.len() < R * stride {
             self.scratch.weights.resize(R * stride, 0.0);
         }
-        self.scores::<S, R>(simd, head, reach, stride);
+        self.scores::<S, R>(simd, span);
         let mut totals = [1.0; R];
         for (r, total) in totals.iter_mut().enumerate() {
             let seen = if r < count { self.tile.first + place(r).0 + 1 } else { 1 };
@@ -132,7 +158,7 @@ impl Attend<'_, '_> {
         }
         self.scratch.sums.resize(R * self.heads.padded(), 0.0);
         for quad in 0..R / 4 {
-            self.values::<S>(simd, head, quad * 4, reach, stride);
+            self.values::<S>(simd, span, quad * 4);
         }
         for (r, total) in totals.iter().enumerate().take(count) {
             let (row, query) = place(r);
@@ -145,7 +171,8 @@ impl Attend<'_, '_> {
 
     /// Scores of `R` queries on every key up to `reach`; what is written past a piece is overwritten by the next.
     #[inline(always)]
-    fn scores<S: Simd, const R: usize>(&mut self, simd: S, head: usize, reach: usize, stride: usize) {
+    fn scores<S: Simd, const R: usize>(&mut self, simd: S, span: Reach) {
+        let Reach { head, keys: reach, stride } = span;
         let (size, page) = (self.heads.size, self.heads.page());
         let area = PAGE * self.heads.padded();
         let vectors = PAGE / S::F32_LANES;
@@ -177,24 +204,24 @@ impl Attend<'_, '_> {
 
     /// Weighted sums of values for four rows of weights from row `r` on.
     #[inline(always)]
-    fn values<S: Simd>(&mut self, simd: S, head: usize, r: usize, reach: usize, stride: usize) {
+    fn values<S: Simd>(&mut self, simd: S, span: Reach, r: usize) {
         let vectors = self.heads.padded() / S::F32_LANES;
         let mut vector = 0;
         while vector + 4 <= vectors {
-            self.columns::<S, 4>(simd, (head, vector), r, reach, stride);
+            self.columns::<S, 4>(simd, span, r, vector);
             vector += 4;
         }
         while vector < vectors {
-            self.columns::<S, 1>(simd, (head, vector), r, reach, stride);
+            self.columns::<S, 1>(simd, span, r, vector);
             vector += 1;
         }
     }
 
-    /// `W` vectors of dimensions of [`Self::values`], from the given head's vector on.
+    /// `W` vectors of dimensions of [`Self::values`], from the given vector on.
     #[inline(always)]
-    fn columns<S: Simd, const W: usize>(&mut self, simd: S, from: (usize, usize), r: usize, reach: usize, stride: usize) {
+    fn columns<S: Simd, const W: usize>(&mut self, simd: S, span: Reach, r: usize, vector: usize) {
+        let Reach { head, keys: reach, stride } = span;
         let (padded, page) = (self.heads.padded(), self.heads.page());
-        let (head, vector) = from;
         let [w0, w1, w2, w3] = [0, 1, 2, 3].map(|i| &self.scratch.weights[(r + i) * stride..][..reach]);
         let mut sums = [[simd.splat_f32s(0.0); W]; 4];
         let mut start = 0;

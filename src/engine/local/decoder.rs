@@ -1,11 +1,13 @@
 //! The llama decoder: embeddings, layers of attention and `SwiGLU` with RMS norms, and the vocabulary head.
 
+#![expect(clippy::inline_always, reason = "the whole kernel has to be compiled with the wide instructions of its caller")]
+
 use std::sync::Arc;
 
 use pulp::Arch;
 use rayon::prelude::*;
 
-use super::attention::attend;
+use super::attention::Attention;
 use super::cache::{Cache, Heads, LayerCache, PAGE, Write};
 use super::forest::Pass;
 use super::lanes::{self, vectorized};
@@ -125,7 +127,8 @@ impl Decoder {
                 self.queries(pass, qkv)
             })?;
             drop(qkv);
-            let mut attended = attend(self.arch, self.heads, &q, &pass.blocks, store, wanted);
+            let attention = Attention { heads: self.heads, queries: &q, blocks: &pass.blocks, layer: store, wanted };
+            let mut attended = attention.run(self.arch);
             if let Some(wanted) = wanted {
                 attended = gather(&attended, wanted, attention_width);
                 x = gather(&x, wanted, self.width);
@@ -242,14 +245,14 @@ impl Decoder {
             vectorized(
                 self.arch,
                 #[inline(always)]
-                || self.fill(write, &pass.positions, qkv, (keys, values)),
+                || self.fill(write, (&pass.positions, qkv), keys, values),
             );
         });
     }
 
     /// One page of [`Self::remember`].
     #[inline(always)]
-    fn fill(&self, write: &Write, positions: &[u32], qkv: &[f32], page: (&mut [f32], &mut [f32])) {
+    fn fill(&self, write: &Write, (positions, qkv): (&[u32], &[f32]), page_keys: &mut [f32], page_values: &mut [f32]) {
         let Heads { queries, keys, size } = self.heads;
         let (stride, padded) = ((queries + 2 * keys) * size, self.heads.padded());
         let mut turned = vec![0.0; size];
@@ -257,11 +260,11 @@ impl Decoder {
             let (key_rows, value_rows) = qkv[row * stride..(row + 1) * stride][queries * size..].split_at(keys * size);
             for head in 0..keys {
                 self.rope.turn(positions[row] as usize, &key_rows[head * size..][..size], &mut turned);
-                let area = &mut page.0[head * padded * PAGE..][..padded * PAGE];
+                let area = &mut page_keys[head * padded * PAGE..][..padded * PAGE];
                 for (slots, &x) in area.chunks_exact_mut(PAGE).zip(&turned) {
                     slots[lane] = x;
                 }
-                let area = &mut page.1[head * padded * PAGE..][..padded * PAGE];
+                let area = &mut page_values[head * padded * PAGE..][..padded * PAGE];
                 area[lane * padded..][..size].copy_from_slice(&value_rows[head * size..][..size]);
             }
         }

@@ -66,7 +66,9 @@ pub(super) fn generate(decoder: &Decoder, vocabulary: &Vocabulary, prompts: &[Pr
         rest = others;
         let live = batch.iter().map(|&index| Live::new(vocabulary, index, &prompts[index])).collect();
         if let Err(error) = write(decoder, vocabulary, (&forest, &ends), live, &mut answers) {
-            batch.iter().for_each(|&index| answers[index] = Err(failed(error.to_string())));
+            for &index in batch {
+                answers[index] = Err(failed(error.to_string()));
+            }
         }
     }
     answers

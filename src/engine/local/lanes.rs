@@ -1,5 +1,7 @@
 //! Element-wise arithmetic on rows of f32, in fixed lanes: a number never depends on what else is computed with it.
 
+#![expect(clippy::inline_always, reason = "the whole kernel has to be compiled with the wide instructions of its caller")]
+
 use pulp::{Arch, Simd, WithSimd};
 
 /// Partial sums kept side by side; sums run over positions modulo this number on every processor.

@@ -28,65 +28,42 @@ impl Default for Json {
 impl Json {
     /// The value's text.
     pub(super) fn dump(&self, value: &Value) -> String {
-        let mut out = String::new();
-        self.value(value, 0, &mut out);
-        out
+        self.value(value, 0)
     }
 
-    fn value(&self, value: &Value, depth: usize, out: &mut String) {
+    fn value(&self, value: &Value, depth: usize) -> String {
         match value {
-            Value::Null => out.push_str("null"),
-            Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
-            Value::Number(number) => out.push_str(&self::number(number)),
-            Value::String(text) => self.text(text, out),
+            Value::Null => "null".into(),
+            Value::Bool(truth) => truth.to_string(),
+            Value::Number(value) => number(value),
+            Value::String(text) => self.text(text),
             Value::Array(items) => {
-                let write = |item: &Value, out: &mut String| self.value(item, depth + 1, out);
-                self.list(('[', ']'), items.iter(), depth, write, out);
+                let items: Vec<String> = items.iter().map(|item| self.value(item, depth + 1)).collect();
+                self.list(['[', ']'], &items, depth)
             }
             Value::Object(map) => {
                 let mut entries: Vec<_> = map.iter().collect();
                 if self.sorted {
                     entries.sort_by_key(|entry| entry.0);
                 }
-                let write = |(key, value): (&String, &Value), out: &mut String| {
-                    self.text(key, out);
-                    out.push_str(&self.key);
-                    self.value(value, depth + 1, out);
-                };
-                self.list(('{', '}'), entries.into_iter(), depth, write, out);
+                let entry = |(key, value): (&String, &Value)| self.text(key) + &self.key + &self.value(value, depth + 1);
+                let items: Vec<String> = entries.into_iter().map(entry).collect();
+                self.list(['{', '}'], &items, depth)
             }
         }
     }
 
-    fn list<T>(
-        &self,
-        (open, close): (char, char),
-        items: impl ExactSizeIterator<Item = T>,
-        depth: usize,
-        write: impl Fn(T, &mut String),
-        out: &mut String,
-    ) {
-        let some = items.len() > 0;
-        let line = |depth: usize, out: &mut String| {
-            if let (Some(indent), true) = (self.indent, some) {
-                out.push('\n');
-                out.extend(std::iter::repeat_n(' ', indent * depth));
-            }
+    fn list(&self, [open, close]: [char; 2], items: &[String], depth: usize) -> String {
+        let line = |depth: usize| match self.indent {
+            Some(indent) if !items.is_empty() => format!("\n{}", " ".repeat(indent * depth)),
+            _ => String::new(),
         };
-        out.push(open);
-        for (index, item) in items.enumerate() {
-            if index > 0 {
-                out.push_str(&self.item);
-            }
-            line(depth + 1, out);
-            write(item, out);
-        }
-        line(depth, out);
-        out.push(close);
+        let between = self.item.clone() + &line(depth + 1);
+        format!("{open}{}{}{}{close}", line(depth + 1), items.join(&between), line(depth))
     }
 
-    fn text(&self, text: &str, out: &mut String) {
-        out.push('"');
+    fn text(&self, text: &str) -> String {
+        let mut out = String::from('"');
         for c in text.chars() {
             match c {
                 '"' => out.push_str("\\\""),
@@ -105,6 +82,7 @@ impl Json {
             }
         }
         out.push('"');
+        out
     }
 }
 

@@ -1,5 +1,7 @@
 //! Rotary positions: cosines and sines for every position of the context, and the turning of one head.
 
+#![expect(clippy::inline_always, reason = "the whole kernel has to be compiled with the wide instructions of its caller")]
+
 use crate::weights::RopeOrder;
 
 /// The angles of every position.

@@ -63,6 +63,7 @@ impl ChatTemplate {
 }
 
 /// Jinja's `tojson` as transformers defines it: Python's `json.dumps`, non-ASCII text as it is, nothing escaped for HTML.
+#[expect(clippy::needless_pass_by_value, reason = "the signature of a filter")]
 fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
     let indent: Option<usize> = options.get("indent")?;
     let ascii: Option<bool> = options.get("ensure_ascii")?;
