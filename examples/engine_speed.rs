@@ -65,8 +65,10 @@ fn main() {
                     _ => 0,
                 })
                 .sum();
+            let digest = blake3::hash(format!("{answers:?}").as_bytes()).to_hex();
             println!(
-                "{name:>10}: {tokens} tokens read, {written} written, {wall:.3} s wall, {used:.2} s cpu, {:.0} tokens/s wall, {:.0} tokens/s cpu",
+                "{name:>10} {}: {tokens} tokens read, {written} written, {wall:.3} s wall, {used:.2} s cpu, {:.0} tokens/s wall, {:.0} tokens/s cpu",
+                &digest[..8],
                 (tokens + written) as f64 / wall,
                 (tokens + written) as f64 / used
             );

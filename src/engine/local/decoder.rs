@@ -121,11 +121,9 @@ impl Decoder {
         for (index, layer) in self.layers.iter().enumerate() {
             let wanted = (index + 1 == self.layers.len()).then_some(&pass.wanted[..]);
             let store = cache.layer(index);
-            let qkv = layer.qkv.apply(self.normed(&x, &layer.attention_norm), self.width)?;
-            let q = qkv.read(|qkv| {
-                self.remember(pass, qkv, store);
-                self.queries(pass, qkv)
-            })?;
+            let qkv = layer.qkv.apply(&self.normed(&x, &layer.attention_norm), self.width)?;
+            self.remember(pass, &qkv, store);
+            let q = self.queries(pass, &qkv);
             drop(qkv);
             let attention = Attention { heads: self.heads, queries: &q, blocks: &pass.blocks, layer: store, wanted };
             let mut attended = attention.run(self.arch);
@@ -133,10 +131,10 @@ impl Decoder {
                 attended = gather(&attended, wanted, attention_width);
                 x = gather(&x, wanted, self.width);
             }
-            layer.output.apply(attended, attention_width)?.read(|y| self.add(&mut x, y))?;
-            let gate_up = layer.gate_up.apply(self.normed(&x, &layer.feed_forward_norm), self.width)?;
-            let activated = gate_up.read(|gate_up| self.activated(gate_up, x.len() / self.width))?;
-            layer.down.apply(activated, self.feed_forward)?.read(|y| self.add(&mut x, y))?;
+            self.add(&mut x, &layer.output.apply(&attended, attention_width)?);
+            let gate_up = layer.gate_up.apply(&self.normed(&x, &layer.feed_forward_norm), self.width)?;
+            let activated = self.activated(&gate_up, x.len() / self.width);
+            self.add(&mut x, &layer.down.apply(&activated, self.feed_forward)?);
         }
         Ok(self.normed(&x, &self.norm))
     }
@@ -145,9 +143,7 @@ impl Decoder {
     pub(super) fn logits(&self, states: &[f32], mut take: impl FnMut(usize, &[f32])) -> Result<(), ComputeError> {
         let rows = (LOGITS / self.vocabulary).max(2);
         for (index, block) in states.chunks(rows * self.width).enumerate() {
-            let count = block.len() / self.width;
-            let logits = self.head.apply(block.to_vec(), self.width)?;
-            logits.read(|logits| take(index * rows, &logits[..count * self.vocabulary]))?;
+            take(index * rows, &self.head.apply(block, self.width)?);
         }
         Ok(())
     }
@@ -181,7 +177,7 @@ impl Decoder {
         out
     }
 
-    /// Adds `y`, which may have rows of padding at its end.
+    /// Adds `y` to `x`.
     fn add(&self, x: &mut [f32], y: &[f32]) {
         x.par_chunks_mut(ROWS * self.width).zip(y.par_chunks(ROWS * self.width)).for_each(|(x, y)| {
             vectorized(
@@ -279,7 +275,7 @@ fn vector(checkpoint: &Checkpoint, name: &str) -> Result<Vec<f32>, ComputeError>
 
 /// The rows with these numbers, in their order.
 fn gather(table: &[f32], rows: &[u32], width: usize) -> Vec<f32> {
-    let mut out = Vec::with_capacity(rows.len().max(2) * width);
+    let mut out = Vec::with_capacity(rows.len() * width);
     for &row in rows {
         out.extend_from_slice(&table[row as usize * width..][..width]);
     }

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 
 use candle_core::{Device, Storage, Tensor};
+use rayon::prelude::*;
 
 use crate::weights::Checkpoint;
+
+/// Fewest rows that a thread of its own is worth.
+const SHARE: usize = 16;
 
 /// A product that could not be computed.
 #[derive(Debug, thiserror::Error)]
@@ -25,9 +29,6 @@ pub(super) enum Product {
     Stored(Arc<Checkpoint>, Vec<String>),
 }
 
-/// Rows of a product's result.
-pub(super) struct Rows(Tensor);
-
 impl Product {
     /// Takes the named tensors, each `[outputs, inputs]`; keeps them in f32 where `keep` says so.
     pub(super) fn new(checkpoint: &Arc<Checkpoint>, names: Vec<String>, keep: bool) -> Result<Self, ComputeError> {
@@ -38,30 +39,39 @@ impl Product {
     }
 
     /// The product of `[rows, inputs]`, row-major, of any number of rows.
-    ///
-    /// The library sums in another order for a single row, and in another block size for a few narrow rows: rows of
-    /// zeros lift the call over both, so that a row's result never depends on its company.
-    pub(super) fn apply(&self, mut x: Vec<f32>, inputs: usize) -> Result<Rows, ComputeError> {
+    pub(super) fn apply(&self, x: &[f32], inputs: usize) -> Result<Vec<f32>, ComputeError> {
         let weights = match self {
             Self::Kept(weights) => weights.clone(),
             Self::Stored(checkpoint, names) => read(checkpoint, names)?.t()?,
         };
-        let least = if weights.dim(1)? <= 64 && inputs > 512 { 65 } else { 2 };
-        let rows = (x.len() / inputs).max(least);
-        x.resize(rows * inputs, 0.0);
-        Ok(Rows(Tensor::from_vec(x, (rows, inputs), &Device::Cpu)?.matmul(&weights)?))
+        let outputs = weights.dim(1)?;
+        let mut out = vec![0.0; x.len() / inputs * outputs];
+        // Rows are dealt out to this pool's threads; the library on its own would count the machine's cores.
+        let share = (x.len() / inputs).div_ceil(rayon::current_num_threads()).max(SHARE);
+        let parts = out.par_chunks_mut(share * outputs).zip(x.par_chunks(share * inputs));
+        parts.map(|(out, x)| part(x, &weights, out)).collect::<Result<(), _>>()?;
+        Ok(out)
     }
 }
 
-impl Rows {
-    /// Reads the result, row-major; rows of padding may follow.
-    pub(super) fn read<R>(&self, reader: impl FnOnce(&[f32]) -> R) -> Result<R, ComputeError> {
-        let (storage, _) = self.0.storage_and_layout();
-        match &*storage {
-            Storage::Cpu(storage) => Ok(reader(storage.as_slice()?)),
-            _ => Err(ComputeError::Candle(candle_core::Error::Msg("the result is not in main memory".into()))),
-        }
+/// Some rows of a product.
+///
+/// The library sums in another order for a single row, and in another block size for a few narrow rows: rows of zeros
+/// lift the call over both, so that a row's result never depends on its company.
+fn part(x: &[f32], weights: &Tensor, out: &mut [f32]) -> Result<(), ComputeError> {
+    let (inputs, outputs) = weights.dims2()?;
+    let least = if outputs <= 64 && inputs > 512 { 65 } else { 2 };
+    let rows = (x.len() / inputs).max(least);
+    let mut padded = Vec::with_capacity(rows * inputs);
+    padded.extend_from_slice(x);
+    padded.resize(rows * inputs, 0.0);
+    let product = Tensor::from_vec(padded, (rows, inputs), &Device::Cpu)?.matmul(weights)?;
+    let (storage, _) = product.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => out.copy_from_slice(&storage.as_slice()?[..out.len()]),
+        _ => return Err(ComputeError::Candle(candle_core::Error::Msg("the result is not in main memory".into()))),
     }
+    Ok(())
 }
 
 /// The named tensors, one below the other, `[outputs, inputs]`.
@@ -84,9 +94,7 @@ mod tests {
             let product = Product::Kept(weights);
             let x: Vec<f32> = (0..700 * inputs).map(|i| number(i * 31 + 5)).collect();
             let run = |rows: std::ops::Range<usize>| {
-                let x = x[rows.start * inputs..rows.end * inputs].to_vec();
-                let result = product.apply(x, inputs).expect("the shapes agree");
-                result.read(|y| y[..rows.len() * outputs].to_vec()).expect("in main memory")
+                product.apply(&x[rows.start * inputs..rows.end * inputs], inputs).expect("the shapes agree")
             };
             let all = run(0..700);
             for (first, count) in [(0, 1), (699, 1), (5, 2), (9, 3), (3, 7), (40, 17), (100, 63), (101, 65), (8, 129), (200, 500)]
