@@ -4,14 +4,17 @@
 //! tests the differences against a margin chosen beforehand and says PASS, FAIL, INCONCLUSIVE or INVALID.
 //! `ARCHITECTURE.md` maps the rooms; a room imports only from rooms below it.
 
+pub mod analysis;
 pub mod cli;
 pub mod dataset;
 pub mod domain;
 pub mod engine;
 pub mod event;
+pub mod gate;
 pub mod journal;
 pub mod metric;
 pub mod plan;
+pub mod report;
 pub mod runner;
 pub mod scorer;
 pub mod stats;

@@ -1,5 +1,11 @@
 //! Scores to numbers with a direction: each file holds one measure.
 
 mod divergence;
+mod likelihood;
+mod paired;
+mod timing;
 
 pub use divergence::{DivergenceError, Rows, divergence};
+pub use likelihood::{Displacement, DocumentTokens, HistogramBin, Likelihood, Quantiles, likelihood};
+pub use paired::{Asymmetry, Paired, asymmetry, paired};
+pub use timing::{TimingSummary, ecdf, timing_summary};

@@ -1,0 +1,199 @@
+//! The fold: a journal's events to one record, whatever the order of its units.
+
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Counts, Record, Timing};
+use crate::domain::{Identity, Outcome, Role, SampleCard, SubjectName, TaskName, UnitKey};
+use crate::event::{Event, EventKind, FORMAT, RunHeader};
+
+/// A journal that tells no consistent story.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FoldError {
+    /// There is no event, or the first is not the run's start.
+    #[error("the journal doesn't begin with the start of a run")]
+    NoStart,
+    /// A second start.
+    #[error("the journal has a second start of a run at event {0}")]
+    SecondStart(u64),
+    /// A newer format.
+    #[error("the journal has format {0}, and this version of quantgate reads format {FORMAT} and older")]
+    Newer(u32),
+    /// No canary, or more than one.
+    #[error("the journal names {0} canaries, and a run has exactly one")]
+    Canaries(usize),
+    /// A unit that ended twice.
+    #[error("the journal has two outcomes of sample '{}' of task '{}' for subject '{}'", .0.sample, .0.task, .0.subject)]
+    Duplicate(UnitKey),
+    /// A unit of a subject, a task or a sample that the journal doesn't announce.
+    #[error("the journal answers sample '{}' of task '{}' for subject '{}', which it never announced", .0.sample, .0.task, .0.subject)]
+    Unannounced(UnitKey),
+    /// A task whose samples were recorded twice.
+    #[error("the journal records the samples of task '{0}' twice")]
+    TaskTwice(TaskName),
+    /// Two samples of a task with one id, or another number of them than the header says.
+    #[error("the journal's samples of task '{task}' are not the {expected} different ones that its header announces")]
+    Samples {
+        /// The task.
+        task: TaskName,
+        /// How many the header announces.
+        expected: usize,
+    },
+    /// A loaded subject, or a task's samples, that the header doesn't have.
+    #[error("the journal speaks of '{0}', which its header doesn't announce")]
+    Unknown(String),
+    /// The last event's counts are not the journal's.
+    #[error("the journal ends with {said} units, but holds {held}")]
+    Counts {
+        /// What its end says.
+        said: usize,
+        /// What it holds.
+        held: usize,
+    },
+}
+
+/// Folds a journal into a record. The order of units, and the events' numbers, make no difference.
+///
+/// # Errors
+/// Where the events contradict each other: see [`FoldError`].
+pub fn fold(events: Vec<Event>) -> Result<Record, FoldError> {
+    let mut events = events.into_iter();
+    let (first, header) = match events.next() {
+        Some(Event { at_ms, kind: EventKind::RunStarted(header), .. }) => (at_ms, *header),
+        _ => return Err(FoldError::NoStart),
+    };
+    check_header(&header)?;
+    let mut folding = Folding::begin(header, first);
+    for event in events {
+        folding.take(event)?;
+    }
+    folding.end()
+}
+
+/// A header of this format with exactly one canary.
+fn check_header(header: &RunHeader) -> Result<(), FoldError> {
+    if header.format > FORMAT {
+        return Err(FoldError::Newer(header.format));
+    }
+    match header.subjects.iter().filter(|s| s.role == Role::Canary).count() {
+        1 => Ok(()),
+        n => Err(FoldError::Canaries(n)),
+    }
+}
+
+/// A record in the making.
+struct Folding {
+    header: RunHeader,
+    identities: BTreeMap<SubjectName, Identity>,
+    changed: BTreeSet<SubjectName>,
+    samples: BTreeMap<TaskName, Vec<SampleCard>>,
+    outcomes: BTreeMap<UnitKey, Outcome>,
+    timing: Timing,
+    said: Option<usize>,
+}
+
+impl Folding {
+    fn begin(header: RunHeader, at_ms: u64) -> Self {
+        Self {
+            header,
+            identities: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            samples: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            timing: Timing { started_ms: at_ms, ended_ms: at_ms, ..Timing::default() },
+            said: None,
+        }
+    }
+
+    fn take(&mut self, event: Event) -> Result<(), FoldError> {
+        self.timing.ended_ms = self.timing.ended_ms.max(event.at_ms);
+        match event.kind {
+            EventKind::RunStarted(_) => return Err(FoldError::SecondStart(event.seq)),
+            EventKind::RunResumed { .. } => {
+                self.timing.resumed += 1;
+                self.said = None;
+            }
+            EventKind::SubjectReady { subject, identity, load_ms } => self.ready(subject, *identity, load_ms)?,
+            EventKind::TaskRecorded { task, samples } => self.recorded(task, samples)?,
+            EventKind::UnitFinished { unit, outcome, micros } => {
+                self.timing.micros.insert(unit.clone(), micros);
+                match self.outcomes.entry(unit) {
+                    Entry::Occupied(held) => return Err(FoldError::Duplicate(held.key().clone())),
+                    Entry::Vacant(free) => free.insert(*outcome),
+                };
+            }
+            EventKind::BatchStarted { .. } => {}
+            EventKind::RunFinished { scored, unscored } => self.said = Some(scored + unscored),
+        }
+        Ok(())
+    }
+
+    fn ready(&mut self, subject: SubjectName, identity: Identity, load_ms: u64) -> Result<(), FoldError> {
+        if !self.header.subjects.iter().any(|s| s.name == subject) {
+            return Err(FoldError::Unknown(subject.to_string()));
+        }
+        self.timing.load_ms.entry(subject.clone()).or_default().push(load_ms);
+        match self.identities.entry(subject) {
+            Entry::Occupied(held) if *held.get() != identity => {
+                self.changed.insert(held.key().clone());
+            }
+            Entry::Occupied(_) => {}
+            Entry::Vacant(free) => {
+                free.insert(identity);
+            }
+        }
+        Ok(())
+    }
+
+    fn recorded(&mut self, task: TaskName, samples: Vec<SampleCard>) -> Result<(), FoldError> {
+        let Some(card) = self.header.tasks.iter().find(|card| card.name == task) else {
+            return Err(FoldError::Unknown(task.to_string()));
+        };
+        let distinct: BTreeSet<_> = samples.iter().map(|sample| &sample.id).collect();
+        if distinct.len() != samples.len() || samples.len() != card.samples {
+            return Err(FoldError::Samples { task, expected: card.samples });
+        }
+        match self.samples.entry(task) {
+            Entry::Occupied(held) => Err(FoldError::TaskTwice(held.key().clone())),
+            Entry::Vacant(free) => {
+                free.insert(samples);
+                Ok(())
+            }
+        }
+    }
+
+    fn end(self) -> Result<Record, FoldError> {
+        self.check_announced()?;
+        let scored = self.outcomes.values().filter(|o| matches!(o, Outcome::Scored { .. })).count();
+        let samples: usize = self.header.tasks.iter().map(|card| card.samples).sum();
+        let expected = samples * self.header.subjects.len();
+        let held = self.outcomes.len();
+        if let Some(said) = self.said.filter(|&said| said != held) {
+            return Err(FoldError::Counts { said, held });
+        }
+        Ok(Record {
+            finished: self.said.is_some() && held == expected,
+            counts: Counts { expected, scored, unscored: held - scored },
+            header: self.header,
+            identities: self.identities,
+            changed: self.changed.into_iter().collect(),
+            samples: self.samples,
+            outcomes: self.outcomes,
+            timing: self.timing,
+        })
+    }
+
+    /// Every unit must be of an announced subject and sample.
+    fn check_announced(&self) -> Result<(), FoldError> {
+        let subjects: BTreeSet<_> = self.header.subjects.iter().map(|s| &s.name).collect();
+        let samples: BTreeMap<_, BTreeSet<_>> =
+            self.samples.iter().map(|(task, cards)| (task, cards.iter().map(|c| &c.id).collect())).collect();
+        let announced = |unit: &&UnitKey| {
+            subjects.contains(&unit.subject) && samples.get(&unit.task).is_some_and(|ids| ids.contains(&unit.sample))
+        };
+        match self.outcomes.keys().find(|unit| !announced(unit)) {
+            Some(unit) => Err(FoldError::Unannounced(unit.clone())),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Events to comparisons: fold a journal, pair the answers item by item, compare each variant with the canary.
+//!
+//! Nothing here depends on the order in which units ended, so concurrency cannot change a result, and times never
+//! enter a comparison: they are kept apart in [`Timing`].
+
+mod distribution;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod fold;
+mod latency;
+mod pairs;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::domain::{Answer, Identity, Outcome, SampleCard, SampleId, Score, SubjectName, TaskCard, TaskName, UnitKey};
+use crate::event::RunHeader;
+
+pub use distribution::DistributionComparison;
+pub use fold::{FoldError, fold};
+pub use latency::{Latency, latencies};
+pub use pairs::{Comparison, Missing, SliceRow};
+
+/// How many units a run has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Units that the header announces: subjects × samples.
+    pub expected: usize,
+    /// Units with a score.
+    pub scored: usize,
+    /// Units that ended without one.
+    pub unscored: usize,
+}
+
+/// When things happened; never part of a result.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timing {
+    /// When the run began (milliseconds since the Unix epoch).
+    pub started_ms: u64,
+    /// When its last event happened (milliseconds since the Unix epoch).
+    pub ended_ms: u64,
+    /// How often it was resumed.
+    pub resumed: usize,
+    /// Milliseconds that loading took, by subject, once per load in order.
+    pub load_ms: BTreeMap<SubjectName, Vec<u64>>,
+    /// Each unit's share of its batch's time in microseconds.
+    pub micros: BTreeMap<UnitKey, u64>,
+}
+
+/// A run as its journal tells it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    /// What the run was going to do.
+    pub header: RunHeader,
+    /// What each loaded subject turned out to be.
+    pub identities: BTreeMap<SubjectName, Identity>,
+    /// Subjects that were something else after a resume than before it.
+    pub changed: Vec<SubjectName>,
+    /// The samples of each task, in order.
+    pub samples: BTreeMap<TaskName, Vec<SampleCard>>,
+    /// How each unit ended.
+    pub outcomes: BTreeMap<UnitKey, Outcome>,
+    /// Whether the run came to its end with every unit accounted for.
+    pub finished: bool,
+    /// How many units there are.
+    pub counts: Counts,
+    /// When things happened.
+    pub timing: Timing,
+}
+
+impl Record {
+    /// What a subject answered on a sample and what that was worth; none where it has no finite score.
+    #[must_use]
+    pub fn scored(&self, subject: &SubjectName, task: &TaskName, sample: &SampleId) -> Option<(&Answer, &Score)> {
+        let unit = UnitKey { subject: subject.clone(), task: task.clone(), sample: sample.clone() };
+        match self.outcomes.get(&unit) {
+            Some(Outcome::Scored { answer, score }) if score.value.is_finite() => Some((answer, score)),
+            _ => None,
+        }
+    }
+
+    /// The samples of a task, in order; none where the journal doesn't have them yet.
+    #[must_use]
+    pub fn samples_of(&self, task: &TaskName) -> &[SampleCard] {
+        self.samples.get(task).map_or(&[], Vec::as_slice)
+    }
+
+    /// The card of a task.
+    #[must_use]
+    pub fn task(&self, task: &TaskName) -> Option<&TaskCard> {
+        self.header.tasks.iter().find(|card| card.name == *task)
+    }
+}
+
+/// Every variant and control against the canary, in the plan's order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparisons {
+    /// Right-or-wrong tasks, by subject, then task.
+    pub tasks: Vec<Comparison>,
+    /// Perplexity tasks, by subject, then task.
+    pub distributions: Vec<DistributionComparison>,
+}
+
+impl Comparisons {
+    /// Compares every variant and control with the canary on every task.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        Self { tasks: pairs::compare(record), distributions: distribution::compare(record) }
+    }
+}

@@ -1,0 +1,50 @@
+//! The rules before all others: the run is complete, and canary and variant were asked the same thing in the same form.
+
+use super::{Case, Finding, Rule};
+use crate::domain::{Identity, Role, Verdict};
+
+/// Whether the run is complete, and whether the comparison is fair.
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    vec![complete(case), fair(case)]
+}
+
+fn finding(rule: Rule, fault: Option<String>, fine: &str) -> Finding {
+    let verdict = if fault.is_some() { Verdict::Invalid } else { Verdict::Pass };
+    Finding { rule, task: None, gating: true, verdict, reason: fault.unwrap_or_else(|| fine.to_owned()), evidence: None }
+}
+
+fn complete(case: &Case<'_>) -> Finding {
+    let counts = case.record.counts;
+    let done = counts.scored + counts.unscored;
+    let fault = (!case.record.finished)
+        .then(|| format!("the run is not finished ({done} of {} answers): go on with `quantgate run --resume`", counts.expected));
+    finding(Rule::Complete, fault, "every sample is accounted for")
+}
+
+fn fair(case: &Case<'_>) -> Finding {
+    finding(Rule::Fair, unfair(case), "the vocabulary and the chat template are the canary's")
+}
+
+/// Why canary and variant can't be compared, if they can't.
+fn unfair(case: &Case<'_>) -> Option<String> {
+    let record = case.record;
+    let canary = record.header.subjects.iter().find(|s| s.role == Role::Canary)?;
+    for name in [&canary.name, case.subject] {
+        if record.changed.contains(name) {
+            return Some(format!("'{name}' was another model after a resume than before it: start a new run"));
+        }
+    }
+    match (record.identities.get(&canary.name), record.identities.get(case.subject)) {
+        (Some(canary), Some(variant)) => differs(canary, variant),
+        (None, _) => Some("the journal doesn't say what the canary is: its model was never loaded".to_owned()),
+        (_, None) => Some("the journal doesn't say what the variant is: its model was never loaded".to_owned()),
+    }
+}
+
+fn differs(canary: &Identity, variant: &Identity) -> Option<String> {
+    if canary.vocabulary != variant.vocabulary {
+        return Some("its vocabulary is not the canary's, so the two read other tokens: use the canary's tokenizer".to_owned());
+    }
+    (canary.template != variant.template)
+        .then(|| "its chat template is not the canary's, so the two were asked other things: use the canary's".to_owned())
+}

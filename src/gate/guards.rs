@@ -1,0 +1,114 @@
+//! The guards: what makes a verdict weaker than it looks, found in the data.
+
+use super::wording::{count, plural};
+use super::{Code, Warning, evidence};
+use crate::analysis::{Comparison, Comparisons, DistributionComparison, Record};
+use crate::domain::{Policy, Role, TaskCard};
+use crate::metric::Asymmetry;
+
+/// Fewer flips than this are few.
+const FEW_FLIPS: u64 = 20;
+/// Fewer documents than this are few.
+const FEW_DOCUMENTS: usize = 30;
+/// A canary above this share of right answers leaves little to lose.
+const CEILING: f64 = 0.98;
+/// Level at which an asymmetry is worth a warning.
+const ASYMMETRY: f64 = 0.01;
+
+/// Every warning, by code, then in the plan's order. Controls give none: they are meant to be bad.
+pub(super) fn warnings(record: &Record, comparisons: &Comparisons, policy: &Policy) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    for comparison in comparisons.tasks.iter().filter(|c| c.role == Role::Variant) {
+        if let Some(card) = record.task(&comparison.task).filter(|card| policy.gates(&card.name, card.gating)) {
+            of_comparison(&mut warnings, comparison, policy);
+            of_canary(&mut warnings, comparison, card, policy);
+        }
+    }
+    for distribution in comparisons.distributions.iter().filter(|d| d.role == Role::Variant) {
+        of_distribution(&mut warnings, distribution, policy);
+    }
+    of_run(&mut warnings, record, policy);
+    // What is said of the canary is said once, not once for every variant.
+    warnings.sort_by_key(|w| w.code);
+    let mut seen = Vec::new();
+    warnings.retain(|w| {
+        w.subject.is_some() || w.task.is_none() || {
+            let key = (w.code, w.task.clone());
+            let new = !seen.contains(&key);
+            seen.push(key);
+            new
+        }
+    });
+    warnings
+}
+
+fn of_comparison(warnings: &mut Vec<Warning>, comparison: &Comparison, policy: &Policy) {
+    let (table, n) = (&comparison.paired.table, comparison.paired.n());
+    let mut warn = |code, detail| {
+        let (subject, task) = (Some(comparison.subject.clone()), Some(comparison.task.clone()));
+        warnings.push(Warning { code, subject, task, detail });
+    };
+    let (margin, alpha) = (policy.margin_of(&comparison.task).0, policy.alpha);
+    let flips = table.n10 + table.n01;
+    if n > 0 && flips < FEW_FLIPS {
+        warn(Code::LowDiscordance, format!("{flips} {}", plural(flips, "flip")));
+    }
+    let testable = n > 0 && margin > 0.0 && margin < 1.0 && alpha > 0.0 && alpha < 0.5;
+    if let Some(needed) = testable.then(|| evidence::needed_without_loss(table, margin, alpha)).flatten()
+        && n < needed
+        && n >= evidence::floor(margin, alpha)
+    {
+        warn(Code::Underpowered, format!("{} items, about {} needed", count(n), count(needed)));
+    }
+    let sides = |a: &Asymmetry| format!("canary {}, variant {}", a.canary, a.variant);
+    if comparison.truncated.p_mid < ASYMMETRY {
+        warn(Code::Truncation, sides(&comparison.truncated));
+    }
+    if comparison.unparsed.p_mid < ASYMMETRY {
+        warn(Code::Parse, sides(&comparison.unparsed));
+    }
+}
+
+fn of_canary(warnings: &mut Vec<Warning>, comparison: &Comparison, card: &TaskCard, policy: &Policy) {
+    let mut warn = |code, detail| {
+        warnings.push(Warning { code, subject: None, task: Some(card.name.clone()), detail });
+    };
+    let (margin, alpha) = (policy.margin_of(&card.name).0, policy.alpha);
+    if margin > 0.0 && margin < 1.0 && alpha > 0.0 && alpha < 0.5 {
+        let floor = evidence::floor(margin, alpha);
+        if comparison.paired.n() < floor {
+            warn(Code::Floor, format!("{} items, at least {} needed", count(comparison.paired.n()), count(floor)));
+        }
+    }
+    if comparison.clustered {
+        warn(Code::Clustered, "clusters repeat".to_owned());
+    }
+    let Some(canary) = comparison.paired.canary else { return };
+    let right = 100.0 * canary.estimate;
+    if canary.estimate > CEILING {
+        warn(Code::Ceiling, format!("canary {right:.1} % right"));
+    }
+    if let Some(band) = card.band.filter(|band| canary.estimate < band.low || canary.estimate > band.high) {
+        let (low, high) = (100.0 * band.low, 100.0 * band.high);
+        warn(Code::Band, format!("canary {right:.1} % right, expected {low:.0} to {high:.0} %"));
+    }
+}
+
+fn of_distribution(warnings: &mut Vec<Warning>, distribution: &DistributionComparison, policy: &Policy) {
+    let budgeted = policy.budgets.iter().any(|b| b.task.as_ref().is_none_or(|task| *task == distribution.task));
+    let documents = distribution.documents - distribution.missing;
+    if budgeted && documents < FEW_DOCUMENTS {
+        let (task, detail) = (Some(distribution.task.clone()), format!("{documents} documents"));
+        warnings.push(Warning { code: Code::FewDocuments, subject: Some(distribution.subject.clone()), task, detail });
+    }
+}
+
+fn of_run(warnings: &mut Vec<Warning>, record: &Record, policy: &Policy) {
+    let detail = "one canary, one pass".to_owned();
+    warnings.push(Warning { code: Code::NoAa, subject: None, task: None, detail });
+    let named = policy.tasks.iter().map(|r| &r.task).chain(policy.budgets.iter().filter_map(|b| b.task.as_ref()));
+    for task in named.filter(|task| record.task(task).is_none()) {
+        let detail = "no such task in this run".to_owned();
+        warnings.push(Warning { code: Code::UnknownTask, subject: None, task: Some(task.clone()), detail });
+    }
+}

@@ -1,0 +1,174 @@
+//! The margin rule: a right-or-wrong task's loss must be shown to be smaller than the margin.
+
+use super::wording::{count, interval as interval_text, plural, pp};
+use super::{Case, Evidence, Finding, Rule, evidence};
+use crate::analysis::Comparison;
+use crate::domain::{TaskCard, Verdict};
+use crate::stats::{Annotation, Interval};
+
+/// Fewest pairs that are judged at all.
+const FEWEST: u64 = 10;
+/// Largest share of missing pairs that bounds are drawn for.
+const MOST_MISSING: f64 = 0.01;
+/// Level at which missing halves are said to lie on one side.
+const ONE_SIDED: f64 = 0.01;
+
+/// Above this, a number of items is not named: nobody has so many.
+const MOST_PRACTICAL: u64 = 1_000_000;
+
+/// One finding for each right-or-wrong task.
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    let own = case.comparisons.tasks.iter().filter(|c| c.subject == *case.subject);
+    own.filter_map(|comparison| Some(judge(case, comparison, case.record.task(&comparison.task)?))).collect()
+}
+
+fn judge(case: &Case<'_>, comparison: &Comparison, card: &TaskCard) -> Finding {
+    let (margin, alpha) = (case.policy.margin_of(&card.name).0, case.policy.alpha);
+    let usable = margin > 0.0 && margin < 1.0 && alpha > 0.0 && alpha < 0.5;
+    let test = usable.then(|| Test::of(comparison, margin, alpha));
+    let (verdict, reason) = match &test {
+        None => (
+            Verdict::Invalid,
+            format!("a margin of {margin} at α = {alpha} cannot be tested: the margin lies between 0 and 1, α between 0 and 0.5"),
+        ),
+        Some(test) => test.verdict(comparison, card),
+    };
+    Finding {
+        rule: Rule::Margin,
+        task: Some(card.name.clone()),
+        gating: case.policy.gates(&card.name, card.gating),
+        verdict,
+        reason,
+        evidence: test.map(|test| test.evidence(comparison, verdict)),
+    }
+}
+
+/// A task's margin test.
+struct Test {
+    margin: f64,
+    alpha: f64,
+    floor: u64,
+    delta: Option<Interval>,
+}
+
+impl Test {
+    fn of(comparison: &Comparison, margin: f64, alpha: f64) -> Self {
+        let floor = evidence::floor(margin, alpha);
+        Self { margin, alpha, floor, delta: evidence::interval(&comparison.paired.table, alpha) }
+    }
+
+    fn verdict(&self, comparison: &Comparison, card: &TaskCard) -> (Verdict, String) {
+        if let Some(fault) = self.fault(comparison, card) {
+            return (Verdict::Invalid, fault);
+        }
+        let n = comparison.paired.n();
+        match self.delta {
+            Some(delta) if n >= FEWEST => self.bounded(comparison, delta),
+            _ => (Verdict::Inconclusive, format!("{} cannot tell anything: at least {FEWEST} are needed", items(n))),
+        }
+    }
+
+    /// Why the task's comparison is not valid, if it isn't.
+    fn fault(&self, comparison: &Comparison, card: &TaskCard) -> Option<String> {
+        let missing = comparison.missing.total();
+        let share = missing as f64 / comparison.samples.max(1) as f64;
+        if share > MOST_MISSING || share > self.margin / 2.0 {
+            let (of, percent) = (count(comparison.samples), 100.0 * share);
+            return Some(format!(
+                "{} of {of} items ({percent:.1} %) have no score on both sides, too many for a verdict",
+                count(missing)
+            ));
+        }
+        if comparison.missingness.p_mid < ONE_SIDED {
+            let (canary, variant) = (comparison.missingness.canary, comparison.missingness.variant);
+            return Some(format!("items without a score lie on one side ({canary} of the canary's, {variant} of the variant's)"));
+        }
+        let canary = comparison.paired.canary?;
+        let n = comparison.paired.n() as f64;
+        let spread = |p: f64| (p * (1.0 - p) / n).sqrt();
+        let reach = card.chance + 2.0 * spread(card.chance).max(spread(canary.estimate));
+        (comparison.paired.n() >= FEWEST && canary.estimate <= reach).then(|| {
+            let (has, guess) = (100.0 * canary.estimate, 100.0 * card.chance);
+            format!("the canary cannot do this task ({has:.1} % right, guessing gives {guess:.1} %), so nothing could be lost")
+        })
+    }
+
+    /// The verdict on the complete pairs, if the missing ones could not turn it.
+    fn bounded(&self, comparison: &Comparison, delta: Interval) -> (Verdict, String) {
+        let (verdict, note) = evidence::decided(delta, self.margin);
+        let table = &comparison.paired.table;
+        if comparison.missing.total() > 0 && evidence::robust(table, &comparison.missing, self.margin, self.alpha) != verdict {
+            let missing = comparison.missing.total();
+            let have = if missing == 1 { "item has" } else { "items have" };
+            let what = format!(
+                "{} {have} no score, and what they would have been could turn the verdict ({})",
+                count(missing),
+                self.interval(delta)
+            );
+            return (Verdict::Inconclusive, what);
+        }
+        (verdict, self.reason(comparison, delta, (verdict, note)))
+    }
+
+    fn reason(&self, comparison: &Comparison, delta: Interval, decided: (Verdict, Option<Annotation>)) -> String {
+        let (interval, margin) = (self.interval(delta), pp(self.margin));
+        match decided {
+            (Verdict::Pass, Some(Annotation::DetectableRegressionWithinMargin)) => {
+                format!("it is worse ({interval}), but by less than the margin of {margin}")
+            }
+            (Verdict::Pass, Some(Annotation::Improvement)) => format!("it is better than the canary ({interval})"),
+            (Verdict::Pass, _) => format!("any loss is smaller than the margin of {margin} ({interval})"),
+            (Verdict::Fail, _) => format!("it loses more than the margin of {margin} ({interval})"),
+            _ => self.open(comparison, delta),
+        }
+    }
+
+    /// Why the data cannot tell, and what would.
+    fn open(&self, comparison: &Comparison, delta: Interval) -> String {
+        let (n, margin, interval) = (comparison.paired.n(), pp(self.margin), self.interval(delta));
+        if n < self.floor {
+            let floor = count(self.floor);
+            return format!(
+                "{} cannot show a loss to be below {margin}, even without a flip: a pass needs at least {floor} ({interval})",
+                items(n)
+            );
+        }
+        match evidence::needed(&comparison.paired.table, self.margin, self.alpha) {
+            None => format!("the observed drop is at or over the margin of {margin}, but not surely ({interval})"),
+            Some(needed) if needed > MOST_PRACTICAL => {
+                format!("a loss of {margin} is not excluded ({interval}), and more than a million items would be needed to tell")
+            }
+            Some(needed) if needed > n => {
+                format!(
+                    "a loss of {margin} is not excluded ({interval}): about {} would tell, there are {}",
+                    items(needed),
+                    count(n)
+                )
+            }
+            Some(_) => format!("a loss of {margin} is not excluded ({interval}): another {} should tell", items(n)),
+        }
+    }
+
+    fn interval(&self, delta: Interval) -> String {
+        interval_text(delta, 1.0 - 2.0 * self.alpha)
+    }
+
+    fn evidence(&self, comparison: &Comparison, verdict: Verdict) -> Evidence {
+        let table = &comparison.paired.table;
+        let note = self.delta.map(|delta| evidence::decided(delta, self.margin)).filter(|(v, _)| *v == verdict);
+        let open = verdict == Verdict::Inconclusive && comparison.paired.n() > 0;
+        Evidence::Margin {
+            margin: self.margin,
+            confidence: 1.0 - 2.0 * self.alpha,
+            delta: self.delta,
+            n: comparison.paired.n(),
+            floor: self.floor,
+            needed: if open { evidence::needed(table, self.margin, self.alpha) } else { None },
+            note: note.and_then(|(_, note)| note),
+        }
+    }
+}
+
+fn items(n: u64) -> String {
+    format!("{} {}", count(n), plural(n, "item"))
+}

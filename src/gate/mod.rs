@@ -1,0 +1,191 @@
+//! Comparisons and a policy to findings and a verdict; pure, so any policy can be tried on an old run.
+//!
+//! Every gating finding of a variant must pass (an intersection–union test: each at the full α, without correction), so a
+//! variant's verdict is its worst gating finding, and the run's is its worst candidate. A control is known to be bad: if
+//! it doesn't fail, the tasks have no teeth and the run is invalid; otherwise it doesn't count.
+
+mod budget;
+mod evidence;
+mod fairness;
+mod guards;
+mod margin;
+#[cfg(test)]
+mod tests;
+mod warning;
+pub(crate) mod wording;
+
+use crate::analysis::{Comparisons, Record};
+use crate::domain::{OnDoubt, Policy, Role, SubjectName, TaskName, Verdict};
+use crate::stats::{Annotation, Interval};
+
+pub use budget::BUDGET_METRICS;
+pub(crate) use evidence::note_word;
+pub use warning::{Code, Warning};
+
+/// What kind of rule a finding answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// Every unit of the run is accounted for.
+    Complete,
+    /// Canary and variant were asked the same thing in the same form.
+    Fair,
+    /// The loss of a score is smaller than the margin.
+    Margin,
+    /// A metric of the distribution keeps within its budget.
+    Budget,
+}
+
+impl Rule {
+    /// The word that reports use.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Fair => "fair",
+            Self::Margin => "margin",
+            Self::Budget => "budget",
+        }
+    }
+}
+
+/// The numbers behind a finding.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Evidence {
+    /// A margin test.
+    Margin {
+        /// The largest tolerated loss, a fraction.
+        margin: f64,
+        /// The interval's confidence, 1 − 2α.
+        confidence: f64,
+        /// Variant less canary, a fraction, with its score interval; none without pairs.
+        delta: Option<Interval>,
+        /// Complete pairs.
+        n: u64,
+        /// Fewest pairs with which a pass is possible at all.
+        floor: u64,
+        /// Pairs that would settle an open question, where more of the same could.
+        needed: Option<u64>,
+        /// What the interval says beyond the verdict.
+        note: Option<Annotation>,
+    },
+    /// A budget test.
+    Budget {
+        /// The metric.
+        metric: String,
+        /// Its largest tolerated value.
+        max: f64,
+        /// Its value.
+        value: Option<f64>,
+        /// Its clustered 95 % interval, where it has one of its own.
+        interval: Option<Interval>,
+    },
+}
+
+/// The answer to one rule for one subject.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finding {
+    /// The rule.
+    pub rule: Rule,
+    /// The task that it is about.
+    pub task: Option<TaskName>,
+    /// Whether the subject's verdict depends on it.
+    pub gating: bool,
+    /// The answer.
+    pub verdict: Verdict,
+    /// Why, as a clause for a person.
+    pub reason: String,
+    /// The numbers behind it.
+    pub evidence: Option<Evidence>,
+}
+
+/// The gate's answer for one variant or control.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SubjectDecision {
+    /// Who.
+    pub subject: SubjectName,
+    /// What it is for.
+    pub role: Role,
+    /// The worst of its gating findings.
+    pub verdict: Verdict,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// Everything that was found, in the plan's order.
+    pub findings: Vec<Finding>,
+}
+
+/// The gate's answer for a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The worst of the candidates', or INVALID where a control doesn't fail.
+    pub verdict: Verdict,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// By subject, in the plan's order, without the canary.
+    pub subjects: Vec<SubjectDecision>,
+    /// What a reader should know beside the verdict.
+    pub warnings: Vec<Warning>,
+}
+
+/// Judges a run by a policy.
+#[must_use]
+pub fn decide(record: &Record, comparisons: &Comparisons, policy: &Policy) -> Decision {
+    let judged = record.header.subjects.iter().filter(|s| s.role != Role::Canary);
+    let subjects: Vec<SubjectDecision> =
+        judged.map(|s| judge(&Case { record, comparisons, policy, subject: &s.name }, s.role)).collect();
+    let (verdict, reason) = overall(&subjects);
+    let warnings = guards::warnings(record, comparisons, policy);
+    Decision { verdict, reason, subjects, warnings }
+}
+
+/// The process's exit code: 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE and 4 for INVALID, these two 0 where the policy
+/// only warns of them.
+#[must_use]
+pub fn exit_code(decision: &Decision, policy: &Policy) -> u8 {
+    let lenient = match decision.verdict {
+        Verdict::Inconclusive => policy.inconclusive == OnDoubt::Warn,
+        Verdict::Invalid => policy.invalid == OnDoubt::Warn,
+        Verdict::Pass | Verdict::Fail => false,
+    };
+    if lenient { 0 } else { decision.verdict.exit_code() }
+}
+
+/// One subject before the gate.
+struct Case<'a> {
+    record: &'a Record,
+    comparisons: &'a Comparisons,
+    policy: &'a Policy,
+    subject: &'a SubjectName,
+}
+
+fn judge(case: &Case<'_>, role: Role) -> SubjectDecision {
+    let mut findings = fairness::findings(case);
+    findings.extend(margin::findings(case));
+    findings.extend(budget::findings(case));
+    let rules = findings.iter().filter(|f| f.gating && matches!(f.rule, Rule::Margin | Rule::Budget)).count();
+    let gating = || findings.iter().filter(|f| f.gating);
+    let verdict = if rules == 0 {
+        gating().map(|f| f.verdict).max().unwrap_or(Verdict::Invalid).max(Verdict::Invalid)
+    } else {
+        gating().map(|f| f.verdict).max().unwrap_or(Verdict::Invalid)
+    };
+    let reason = if rules == 0 {
+        "no task gates and no budget is set, so nothing was decided: mark a task as gating or add a budget.".to_owned()
+    } else {
+        wording::subject_reason(verdict, &findings)
+    };
+    SubjectDecision { subject: case.subject.clone(), role, verdict, reason, findings }
+}
+
+/// The run's verdict and its sentence.
+fn overall(subjects: &[SubjectDecision]) -> (Verdict, String) {
+    let of = |role| subjects.iter().filter(move |s| s.role == role);
+    if let Some(control) = of(Role::Control).find(|s| s.verdict != Verdict::Fail) {
+        return (Verdict::Invalid, wording::toothless(control));
+    }
+    let Some(worst) = of(Role::Variant).map(|s| s.verdict).max() else {
+        return (Verdict::Invalid, "there is no candidate to judge: the plan has controls only.".to_owned());
+    };
+    let controls: Vec<_> = of(Role::Control).collect();
+    let candidates: Vec<_> = of(Role::Variant).collect();
+    (worst, wording::run_reason(worst, &candidates, &controls))
+}

@@ -1,0 +1,125 @@
+//! Words and numbers as a person reads them: signed points, grouped counts, the sentences of a verdict.
+
+use super::{Evidence, Finding, SubjectDecision};
+use crate::domain::Verdict;
+use crate::stats::Interval;
+
+/// A fraction as percentage points without a sign, as short as it can be: `1 pp`, `0.5 pp`.
+pub(crate) fn pp(fraction: f64) -> String {
+    let text = format!("{:.2}", 100.0 * fraction);
+    format!("{} pp", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A fraction as signed percentage points with a true minus: `−1.20`, `+0.30`, `0.00`.
+pub(crate) fn signed_points(fraction: f64) -> String {
+    let text = format!("{:.2}", (100.0 * fraction).abs());
+    match text.as_str() {
+        "0.00" => text,
+        _ if fraction < 0.0 => format!("−{text}"),
+        _ => format!("+{text}"),
+    }
+}
+
+/// `90 % interval −1.40 to +0.20 pp`.
+pub(crate) fn interval(delta: Interval, confidence: f64) -> String {
+    let percent = format!("{:.1}", 100.0 * confidence);
+    let percent = percent.trim_end_matches('0').trim_end_matches('.');
+    format!("{percent} % interval {} to {} pp", signed_points(delta.lower), signed_points(delta.upper))
+}
+
+/// A count with thin groups: `12,000`.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// The word, with an s unless there is one.
+pub(crate) fn plural(n: u64, word: &str) -> String {
+    if n == 1 { word.to_owned() } else { format!("{word}s") }
+}
+
+/// A list as a person reads it: `a`, `a and b`, `a, b and c`.
+pub(crate) fn list(names: &[&str]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
+/// Why a subject has its verdict, in one sentence that starts with a small letter.
+pub(super) fn subject_reason(verdict: Verdict, findings: &[Finding]) -> String {
+    let gating: Vec<&Finding> = findings.iter().filter(|f| f.gating && f.evidence.is_some()).collect();
+    if verdict == Verdict::Pass {
+        let n = gating.len() as u64;
+        return if n == 1 {
+            format!("{}.", about(gating[0]))
+        } else {
+            format!("all {n} gating rules hold: every loss is smaller than its margin and every budget is kept.")
+        };
+    }
+    let mut guilty: Vec<&Finding> = findings.iter().filter(|f| f.gating && f.verdict == verdict).collect();
+    guilty.sort_by(|a, b| estimate(a).total_cmp(&estimate(b)));
+    let more = guilty.len() as u64 - 1;
+    let also = if more == 0 { String::new() } else { format!(" (and {more} more {})", plural(more, "finding")) };
+    format!("{}{also}.", about(guilty[0]))
+}
+
+/// The finding's task and reason.
+fn about(finding: &Finding) -> String {
+    match &finding.task {
+        Some(task) => format!("{task}: {}", finding.reason),
+        None => finding.reason.clone(),
+    }
+}
+
+/// What sorts findings of one verdict, the worst first.
+fn estimate(finding: &Finding) -> f64 {
+    match &finding.evidence {
+        Some(Evidence::Margin { delta: Some(delta), .. }) => delta.estimate,
+        Some(_) => 0.0,
+        None => f64::NEG_INFINITY,
+    }
+}
+
+/// The sentence for a control that doesn't fail.
+pub(super) fn toothless(control: &SubjectDecision) -> String {
+    let (name, verdict) = (&control.subject, control.verdict);
+    if verdict == Verdict::Invalid {
+        format!("the control {name} could not be judged, so the tasks are not shown to have teeth: {}", control.reason)
+    } else {
+        format!("the control {name} is known to be bad and must FAIL, but is {verdict}: the tasks have no teeth.")
+    }
+}
+
+/// The sentence for a run, given its candidates' worst verdict.
+pub(super) fn run_reason(worst: Verdict, candidates: &[&SubjectDecision], controls: &[&SubjectDecision]) -> String {
+    let named = |wanted: &dyn Fn(Verdict) -> bool| -> Vec<&str> {
+        candidates.iter().filter(|s| wanted(s.verdict)).map(|s| s.subject.as_str()).collect()
+    };
+    let guilty = candidates.iter().find(|s| s.verdict == worst).map_or("", |s| s.reason.as_str());
+    let names = named(&|v| v == worst);
+    let main = match (worst, names.as_slice()) {
+        (Verdict::Pass, [one]) => format!("{one} may replace the canary: {guilty}"),
+        (Verdict::Pass, all) => format!("{} may replace the canary: every gating rule holds for each.", list(all)),
+        (_, [one]) => format!("{one} is {worst}: {guilty}"),
+        (_, [first, ..]) => format!("{} are {worst}; {first}: {guilty}", list(&names)),
+        (_, []) => String::new(),
+    };
+    let fine = named(&|v| v == Verdict::Pass);
+    let passing = if worst == Verdict::Pass || fine.is_empty() { String::new() } else { format!(" {} would PASS.", list(&fine)) };
+    let bad: Vec<&str> = controls.iter().map(|s| s.subject.as_str()).collect();
+    let teeth = match bad.len() {
+        0 => String::new(),
+        1 => format!(" The control {} fails, as it must.", bad[0]),
+        _ => format!(" The controls {} fail, as they must.", list(&bad)),
+    };
+    format!("{main}{passing}{teeth}")
+}

@@ -1,0 +1,252 @@
+//! Documents under two models: perplexities, their ratio and how far the distributions moved apart.
+
+use crate::stats::{self, Interval};
+
+/// Confidence of the clustered intervals.
+const SHOWN: f64 = 0.95;
+/// The histogram's range: 10⁻⁶ to 10² nats, four bins a decade, plus one bin below and one above.
+const DECADES: (i32, i32) = (-6, 2);
+const BINS_PER_DECADE: i32 = 4;
+
+/// One document's tokens under the canary and a variant; lists of equal length.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DocumentTokens<'a> {
+    /// The canary's −ln p of each token (nats).
+    pub canary_nll: &'a [f64],
+    /// The variant's −ln p of each token (nats).
+    pub variant_nll: &'a [f64],
+    /// Divergence, Δp and same-top flags of each token, where the engine shows full distributions.
+    pub divergence: Option<(&'a [f64], &'a [f64], &'a [bool])>,
+}
+
+/// Order statistics, type 7 (linear interpolation).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantiles {
+    /// The smallest.
+    pub min: f64,
+    /// The median.
+    pub median: f64,
+    /// The 90th percentile.
+    pub p90: f64,
+    /// The 95th percentile.
+    pub p95: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The 99.9th percentile.
+    pub p999: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+/// A bin of the histogram of per-token divergence.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HistogramBin {
+    /// Lower edge (nats); 0 in the first.
+    pub from: f64,
+    /// Upper edge (nats); infinite in the last.
+    pub to: f64,
+    /// Share of tokens, in 0..=1.
+    pub share: f64,
+}
+
+/// How far a variant's distributions lie from the canary's, in the form of llama.cpp's perplexity tool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Displacement {
+    /// Mean divergence per token (nats) with its document-clustered 95 % interval; none for fewer than two documents.
+    pub kld: Option<Interval>,
+    /// Mean divergence per token (nats).
+    pub kld_mean: f64,
+    /// Its spread over tokens (nats).
+    pub quantiles: Quantiles,
+    /// Mean Δp of the documents' tokens.
+    pub delta_p_mean: f64,
+    /// Root of the mean squared Δp.
+    pub delta_p_rms: f64,
+    /// Share of tokens for which both rank the same token first, with its clustered 95 % interval.
+    pub same_top: Option<Interval>,
+    /// Share of tokens for which both rank the same token first.
+    pub same_top_share: f64,
+    /// Per-token divergence in logarithmic bins.
+    pub histogram: Vec<HistogramBin>,
+    /// Each token's divergence and the index of its document.
+    tokens: Vec<(f64, usize)>,
+}
+
+impl Displacement {
+    /// The share of tokens whose divergence is over a threshold (nats), with its document-clustered 95 % interval; none
+    /// for fewer than two documents. A quantile is below the threshold exactly where this share is small enough.
+    #[must_use]
+    pub fn share_over(&self, threshold: f64) -> Option<Interval> {
+        let (over, documents): (Vec<f64>, Vec<usize>) =
+            self.tokens.iter().map(|&(kld, document)| (if kld > threshold { 1.0 } else { 0.0 }, document)).unzip();
+        clustered(&over, &documents)
+    }
+}
+
+/// Perplexities of two subjects on the same tokens.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Likelihood {
+    /// Documents compared.
+    pub documents: usize,
+    /// Tokens compared.
+    pub tokens: usize,
+    /// exp of the canary's mean −ln p.
+    pub canary_perplexity: f64,
+    /// exp of the variant's mean −ln p.
+    pub variant_perplexity: f64,
+    /// Mean of variant less canary −ln p: the logarithm of the perplexity ratio.
+    pub ln_ratio: f64,
+    /// The same with its document-clustered (CR2, t) 95 % interval; none for fewer than two documents.
+    pub ln_ratio_interval: Option<Interval>,
+    /// How far the distributions moved apart; none where the engine doesn't show them.
+    pub displacement: Option<Displacement>,
+}
+
+impl Likelihood {
+    /// The ratio of the perplexities, variant over canary, with its 95 % interval.
+    #[must_use]
+    pub fn ratio(&self) -> Option<Interval> {
+        let i = self.ln_ratio_interval?;
+        Some(Interval { estimate: i.estimate.exp(), lower: i.lower.exp(), upper: i.upper.exp() })
+    }
+}
+
+/// Reduces documents to one comparison; none where they have no token.
+#[must_use]
+pub fn likelihood(documents: &[DocumentTokens<'_>]) -> Option<Likelihood> {
+    let mut columns = Columns::default();
+    for (index, document) in documents.iter().enumerate() {
+        columns.push(index, document);
+    }
+    let tokens = columns.difference.len();
+    if tokens == 0 {
+        return None;
+    }
+    let complete = columns.kld.len() == tokens;
+    Some(Likelihood {
+        documents: documents.len(),
+        tokens,
+        canary_perplexity: (columns.canary / tokens as f64).exp(),
+        variant_perplexity: (columns.variant / tokens as f64).exp(),
+        ln_ratio: mean(&columns.difference),
+        ln_ratio_interval: clustered(&columns.difference, &columns.document),
+        displacement: complete.then(|| columns.displacement()),
+    })
+}
+
+/// The documents' tokens laid end to end.
+#[derive(Default)]
+struct Columns {
+    document: Vec<usize>,
+    canary: f64,
+    variant: f64,
+    difference: Vec<f64>,
+    kld: Vec<f64>,
+    delta_p: Vec<f64>,
+    same_top: Vec<f64>,
+}
+
+impl Columns {
+    fn push(&mut self, index: usize, tokens: &DocumentTokens<'_>) {
+        for (&canary, &variant) in tokens.canary_nll.iter().zip(tokens.variant_nll) {
+            self.document.push(index);
+            self.canary += canary;
+            self.variant += variant;
+            self.difference.push(variant - canary);
+        }
+        if let Some((kld, delta_p, same_top)) = tokens.divergence {
+            self.kld.extend_from_slice(kld);
+            self.delta_p.extend_from_slice(delta_p);
+            self.same_top.extend(same_top.iter().map(|&same| if same { 1.0 } else { 0.0 }));
+        }
+    }
+
+    fn displacement(&self) -> Displacement {
+        let squares: Vec<f64> = self.delta_p.iter().map(|d| d * d).collect();
+        Displacement {
+            kld: clustered(&self.kld, &self.document),
+            kld_mean: mean(&self.kld),
+            quantiles: quantiles(&self.kld),
+            delta_p_mean: mean(&self.delta_p),
+            delta_p_rms: mean(&squares).sqrt(),
+            same_top: clustered(&self.same_top, &self.document),
+            same_top_share: mean(&self.same_top),
+            histogram: histogram(&self.kld),
+            tokens: self.kld.iter().copied().zip(self.document.iter().copied()).collect(),
+        }
+    }
+}
+
+/// The mean with its document-clustered interval (CR2 standard error, t with Satterthwaite's degrees of freedom).
+fn clustered(values: &[f64], documents: &[usize]) -> Option<Interval> {
+    let means = stats::cluster_mean(values, documents, SHOWN)?;
+    let (lower, upper) = means.ci_cr2?;
+    Some(Interval { estimate: means.mean, lower, upper })
+}
+
+/// The arithmetic mean of a list that isn't empty.
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// The order statistics of a list that isn't empty.
+fn quantiles(values: &[f64]) -> Quantiles {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let at = |q: f64| stats::quantile(&sorted, q).expect("there is a value for each token");
+    Quantiles {
+        min: sorted[0],
+        median: at(0.5),
+        p90: at(0.9),
+        p95: at(0.95),
+        p99: at(0.99),
+        p999: at(0.999),
+        max: sorted[sorted.len() - 1],
+    }
+}
+
+/// Shares of values by logarithmic bin, the first from 0 (rounding below 0 included), the last without an end.
+fn histogram(values: &[f64]) -> Vec<HistogramBin> {
+    let steps = (DECADES.1 - DECADES.0) * BINS_PER_DECADE;
+    let edge = |i: i32| 10.0_f64.powf(f64::from(DECADES.0) + f64::from(i) / f64::from(BINS_PER_DECADE));
+    let edges: Vec<f64> = (0..=steps).map(edge).collect();
+    let mut counts = vec![0_usize; edges.len() + 1];
+    for value in values {
+        counts[edges.partition_point(|e| e <= value)] += 1;
+    }
+    let from = std::iter::once(0.0).chain(edges.iter().copied());
+    let to = edges.iter().copied().chain(std::iter::once(f64::INFINITY));
+    let share = counts.iter().map(|&c| c as f64 / values.len() as f64);
+    from.zip(to).zip(share).map(|((from, to), share)| HistogramBin { from, to, share }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document<'a>(canary_nll: &'a [f64], variant_nll: &'a [f64], kld: &'a [f64]) -> DocumentTokens<'a> {
+        DocumentTokens { canary_nll, variant_nll, divergence: Some((kld, &[0.0, -0.1], &[true, false])) }
+    }
+
+    #[test]
+    fn the_ratio_of_perplexities_is_the_exponential_of_the_mean_difference() {
+        let documents = [document(&[1.0, 2.0], &[1.5, 2.5], &[0.1, 0.2]), document(&[0.5, 0.5], &[0.7, 1.3], &[0.0, 5.0])];
+        let both = likelihood(&documents).expect("there are tokens");
+        assert!((both.variant_perplexity / both.canary_perplexity - both.ln_ratio.exp()).abs() < 1e-12);
+        let moved = both.displacement.expect("every document has its divergence");
+        assert!((moved.same_top_share - 0.5).abs() < 1e-12);
+        assert!((moved.histogram.iter().map(|bin| bin.share).sum::<f64>() - 1.0).abs() < 1e-12, "every token is in a bin");
+        assert!((moved.quantiles.max - 5.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn one_document_has_a_ratio_but_no_interval() {
+        let one = likelihood(&[document(&[1.0, 2.0], &[1.5, 2.5], &[0.1, 0.2])]).expect("there are tokens");
+        assert!(one.ln_ratio_interval.is_none() && one.ln_ratio.is_finite());
+    }
+
+    #[test]
+    fn no_token_gives_no_comparison() {
+        assert!(likelihood(&[]).is_none());
+    }
+}

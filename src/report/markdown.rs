@@ -1,0 +1,178 @@
+//! `report.md`: the report for a merge request or a wiki.
+
+use std::fmt::Write;
+
+use super::model::{Report, SubjectResult, WarningResult};
+use super::phrase::{NOTHING, bytes, delta, duration, flips, instant, number, p, percent, verdict, with_interval};
+use crate::domain::{Role, Verdict};
+use crate::gate::wording::{count, pp};
+
+/// The text of `report.md`.
+pub(super) fn render(report: &Report) -> String {
+    let mut text = String::new();
+    head(&mut text, report);
+    overview(&mut text, report);
+    for subject in report.worst_first() {
+        section(&mut text, report, subject);
+    }
+    warnings(&mut text, &report.warnings);
+    foot(&mut text, report);
+    text
+}
+
+/// Appends a line; writing to a string cannot fail.
+macro_rules! line {
+    ($text:expr) => { $text.push('\n') };
+    ($text:expr, $($args:tt)*) => {{ writeln!($text, $($args)*).expect("a string takes every write"); }};
+}
+
+fn head(text: &mut String, report: &Report) {
+    line!(text, "# {} {}: {}", sign(report.verdict), escape(&report.plan), report.verdict);
+    line!(text);
+    line!(text, "{}", escape(&report.reason));
+    line!(text);
+}
+
+fn overview(text: &mut String, report: &Report) {
+    line!(text, "| subject | verdict | size | bits per weight | mean accuracy | Δ mean |");
+    line!(text, "| --- | --- | ---: | ---: | ---: | ---: |");
+    let judged = report.worst_first();
+    let canary = judged.first().and_then(|s| s.mean_accuracy(|t| t.canary));
+    let percent = |x: Option<f64>| x.map_or_else(|| NOTHING.to_owned(), |x| format!("{:.1} %", 100.0 * x));
+    let subjects = report.canary().into_iter().chain(judged);
+    for subject in subjects {
+        let own = if subject.role == Role::Canary { canary } else { subject.mean_accuracy(|t| t.variant) };
+        let change = match (own, canary) {
+            (Some(own), Some(canary)) if subject.role != Role::Canary => pp_signed(own - canary),
+            _ => NOTHING.to_owned(),
+        };
+        let verdict = match (subject.verdict, subject.role) {
+            (None, _) => "canary".to_owned(),
+            (Some(v), Role::Control) => format!("{v} (control)"),
+            (Some(v), _) => format!("**{v}**"),
+        };
+        let (size, bits) = subject
+            .identity
+            .as_ref()
+            .map_or((NOTHING.to_owned(), NOTHING.to_owned()), |i| (bytes(i.bytes), format!("{:.2}", i.bits_per_weight)));
+        line!(text, "| {} | {verdict} | {size} | {bits} | {} | {change} |", escape(subject.name.as_str()), percent(own));
+    }
+    line!(text);
+}
+
+fn section(text: &mut String, report: &Report, subject: &SubjectResult) {
+    let control = if subject.role == Role::Control { " (control)" } else { "" };
+    let verdict_word = subject.verdict.map_or("", Verdict::word);
+    line!(text, "## {}{control}: {verdict_word}", escape(subject.name.as_str()));
+    line!(text);
+    line!(text, "{}", escape(&subject.reason));
+    line!(text);
+    if !subject.tasks.is_empty() {
+        let confidence = 100.0 * (1.0 - 2.0 * report.policy.alpha);
+        line!(text, "| task | n | canary % | variant % | Δ pp [{confidence:.0} %] | margin | lost/gained | p | verdict |");
+        line!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |");
+        for task in subject.tasks_worst_first() {
+            let name = escape(task.task.as_str());
+            let (canary, variant, interval) = (percent(task.canary), percent(task.variant), delta(task.gate));
+            let (n, margin, flips, p) = (count(task.n), pp(task.margin), flips(task), escape(&p(task.p_mid)));
+            line!(text, "| {name} | {n} | {canary} | {variant} | {interval} | {margin} | {flips} | {p} | {} |", verdict(task));
+        }
+        line!(text);
+    }
+    for finding in subject.findings.iter().filter(|f| f.gating && f.verdict != Verdict::Pass) {
+        let task = finding.task.as_ref().map_or_else(String::new, |task| format!(" {task}"));
+        line!(text, "* {} ({}{}): {}", finding.verdict, finding.rule, escape(&task), escape(&finding.reason));
+    }
+    for d in &subject.distributions {
+        let task = escape(d.task.as_str());
+        let number = |x: Option<f64>| x.map_or_else(|| NOTHING.to_owned(), number);
+        let perplexity = format!("perplexity {} → {}", number(d.canary_perplexity), number(d.variant_perplexity));
+        let moved = d.displacement.as_ref().map_or_else(String::new, |m| {
+            let kld = with_interval(m.kld_mean, m.kld_interval);
+            format!(", KLD {kld} nats, p99 {}, same top token {:.1} %", number(Some(m.kld["p99"])), 100.0 * m.same_top)
+        });
+        line!(text, "* {task} ({} tokens): {perplexity}{moved}", count(d.tokens as u64));
+    }
+    line!(text);
+}
+
+fn warnings(text: &mut String, warnings: &[WarningResult]) {
+    if warnings.is_empty() {
+        return;
+    }
+    line!(text, "## Warnings");
+    line!(text);
+    let mut last = "";
+    for warning in warnings {
+        if warning.code != last {
+            line!(text, "* `{}`: {}", warning.code, warning.meaning);
+            last = warning.code;
+        }
+        let names: Vec<String> =
+            [warning.subject.as_ref().map(ToString::to_string), warning.task.as_ref().map(ToString::to_string)]
+                .into_iter()
+                .flatten()
+                .collect();
+        if !names.is_empty() {
+            line!(text, "  * {}: {}", escape(&names.join(", ")), escape(&warning.detail));
+        }
+    }
+    line!(text);
+}
+
+fn foot(text: &mut String, report: &Report) {
+    let policy = &report.policy;
+    line!(text, "## Run");
+    line!(text);
+    line!(
+        text,
+        "* margin {}, α = {} per side; p is McNemar's mid-p of no difference, the verdict rests on the interval and the margin",
+        pp(policy.margin.0),
+        policy.alpha
+    );
+    for budget in &policy.budgets {
+        line!(text, "* budget: {} at most {}", escape(&budget.metric), budget.max);
+    }
+    let [expected, scored, unscored] = report.units.map(|n| count(n as u64));
+    line!(text, "* {expected} answers: {scored} scored, {unscored} unscored");
+    let took = duration(report.timing.ended_ms.saturating_sub(report.timing.started_ms));
+    line!(text, "* run {}, begun {}, took {took}", escape(&report.run.id), instant(report.timing.started_ms));
+    line!(text, "* quantgate {}, seed {}, plan `{}`", escape(&report.quantgate), report.seed, escape(&report.digest));
+}
+
+fn pp_signed(fraction: f64) -> String {
+    format!("{} pp", crate::gate::wording::signed_points(fraction))
+}
+
+/// A sign for each verdict that survives plain text.
+fn sign(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "✓",
+        Verdict::Fail => "✗",
+        Verdict::Inconclusive => "?",
+        Verdict::Invalid => "⊘",
+    }
+}
+
+/// Text that Markdown takes literally, on one line.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '~' | '&' => escaped.extend(['\\', c]),
+            '\n' | '\r' => escaped.push(' '),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape;
+
+    #[test]
+    fn names_cannot_break_out_of_a_table_or_make_markup() {
+        assert_eq!(escape("a|b\n<script>"), "a\\|b \\<script\\>");
+    }
+}

@@ -1,0 +1,86 @@
+//! Accuracy against size: what each byte, and each bit of a weight, buys.
+
+use super::canvas::{Anchor, Face, Scale, svg};
+use super::{Canvas, Figure, GRID, MUTED, PlotError, cut, subject_colour, ticks};
+use crate::domain::{Identity, Role};
+use crate::report::model::{Report, SubjectResult};
+
+const SIZE: (i32, i32) = (960, 330);
+const FIELD_Y: (i32, i32) = (270, 40);
+/// The two panels' edges: bytes, and bits per weight.
+const PANELS: [(i32, i32); 2] = [(56, 470), (530, 944)];
+
+/// A subject in the plane.
+struct Point<'a> {
+    subject: &'a SubjectResult,
+    shape: usize,
+    identity: &'a Identity,
+    accuracy: f64,
+}
+
+/// The plot; none where fewer than two subjects have a size and an accuracy.
+pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
+    let canary = report.subjects.iter().find_map(|s| s.mean_accuracy(|t| t.canary));
+    let point = |(shape, subject)| {
+        let subject: &SubjectResult = subject;
+        let own = if subject.role == Role::Canary { canary } else { subject.mean_accuracy(|t| t.variant) };
+        Some(Point { subject, shape, identity: subject.identity.as_ref()?, accuracy: 100.0 * own? })
+    };
+    let points: Vec<Point<'_>> = report.subjects.iter().enumerate().filter_map(point).collect();
+    if points.len() < 2 {
+        return Ok(None);
+    }
+    let low = points.iter().map(|p| p.accuracy).fold(f64::INFINITY, f64::min);
+    let high = points.iter().map(|p| p.accuracy).fold(f64::NEG_INFINITY, f64::max);
+    let room = (0.15 * (high - low)).max(0.5);
+    let y = Scale { values: (low - room, (high + room).min(100.5)), pixels: FIELD_Y };
+    let svg = svg((SIZE.0 as u32, SIZE.1 as u32), |canvas| {
+        let megabytes = |p: &Point<'_>| p.identity.bytes as f64 / 1e6;
+        let bits = |p: &Point<'_>| p.identity.bits_per_weight;
+        panel(canvas, report, &points, &Panel { edges: PANELS[0], title: "size on disk, MB", y, value: &megabytes })?;
+        panel(canvas, report, &points, &Panel { edges: PANELS[1], title: "bits per weight", y, value: &bits })
+    })?;
+    let caption = "Unweighted mean accuracy over the gating tasks, in per cent. Up and to the left is better.".to_owned();
+    Ok(Some(Figure { name: "size", title: "Accuracy against size", caption, svg }))
+}
+
+/// One panel: its edges, its title, and what it lays along its axis.
+struct Panel<'a> {
+    edges: (i32, i32),
+    title: &'a str,
+    y: Scale,
+    value: &'a dyn Fn(&Point<'_>) -> f64,
+}
+
+fn panel(canvas: &Canvas<'_>, report: &Report, points: &[Point<'_>], panel: &Panel<'_>) -> Result<(), PlotError> {
+    let &Panel { edges, title, y, value } = panel;
+    let faint = Face::of(12.0).colour(MUTED);
+    let most = points.iter().map(value).fold(0.0, f64::max);
+    let x = Scale { values: (0.0, most * 1.18), pixels: edges };
+    for tick in ticks(y.values.0, y.values.1, 5) {
+        canvas.line(vec![(edges.0, y.at(tick)), (edges.1, y.at(tick))], GRID, 1)?;
+        canvas.text(&format!("{tick}"), (edges.0 - 8, y.at(tick)), faint.anchor(Anchor::End))?;
+    }
+    canvas.line(vec![(edges.0, FIELD_Y.0), (edges.1, FIELD_Y.0)], MUTED, 1)?;
+    for tick in ticks(0.0, x.values.1, 6) {
+        canvas.line(vec![(x.at(tick), FIELD_Y.0), (x.at(tick), FIELD_Y.0 + 4)], MUTED, 1)?;
+        canvas.text(&format!("{tick}"), (x.at(tick), FIELD_Y.0 + 15), faint.anchor(Anchor::Middle))?;
+    }
+    canvas.text(title, (i32::midpoint(edges.0, edges.1), FIELD_Y.0 + 38), faint.anchor(Anchor::Middle))?;
+    let mut labels: Vec<(i32, i32)> = Vec::new();
+    for point in points {
+        let at = (x.at(value(point)), y.at(point.accuracy));
+        canvas.mark(at, point.shape, subject_colour(report, point.subject))?;
+        let label = free_place(&labels, at);
+        labels.push(label);
+        canvas.text(&cut(point.subject.name.as_str(), 14), label, Face::of(12.0))?;
+    }
+    Ok(())
+}
+
+/// A place beside a mark that no earlier label takes.
+fn free_place(taken: &[(i32, i32)], at: (i32, i32)) -> (i32, i32) {
+    let clear = |place: &(i32, i32)| taken.iter().all(|t| (t.0 - place.0).abs() > 80 || (t.1 - place.1).abs() > 13);
+    let places = [0, -14, 14, -28, 28, -42, 42].map(|dy| (at.0 + 11, at.1 + dy));
+    places.into_iter().find(clear).unwrap_or(places[0])
+}
