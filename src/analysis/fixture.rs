@@ -23,6 +23,9 @@ pub(crate) enum Reply {
     Missing,
 }
 
+/// How each subject replies to each item of each task.
+type Replies = dyn Fn(&str, &str, usize) -> Reply;
+
 /// A run to make a journal of. A task named `capitals` is a choice task; the others generate.
 pub(crate) struct Run {
     pub(crate) subjects: Vec<(&'static str, Role)>,
@@ -30,7 +33,8 @@ pub(crate) struct Run {
     pub(crate) items: usize,
     pub(crate) documents: usize,
     pub(crate) policy: Policy,
-    pub(crate) reply: Box<dyn Fn(&str, &str, usize) -> Reply>,
+    /// By subject, task and item.
+    pub(crate) reply: Box<Replies>,
     /// How far a subject's distributions lie from the canary's.
     pub(crate) shift: fn(&str) -> f64,
 }
@@ -196,7 +200,7 @@ fn sample_card(task: &str, item: usize) -> SampleCard {
     };
     SampleCard {
         id: SampleId::new(format!("{task}-{item:04}")),
-        slice: (task != "prose").then(|| if item % 2 == 0 { "even".to_owned() } else { "odd".to_owned() }),
+        slice: (task != "prose").then(|| if item.is_multiple_of(2) { "even".to_owned() } else { "odd".to_owned() }),
         cluster: None,
         prompt,
         target: if task == "prose" { String::new() } else { target(task, item) },

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::fixture::{Reply, Run};
 use super::{Comparisons, FoldError, fold};
-use crate::domain::Role;
+use crate::domain::{Role, SubjectName};
 use crate::event::{Event, EventKind};
 
 fn is_unit(event: &Event) -> bool {
@@ -67,7 +67,7 @@ fn a_model_that_changed_between_resumes_is_noted() {
     }
     events.insert(5, again);
     let record = fold(events).expect("the journal is consistent");
-    assert_eq!(record.changed.iter().map(|s| s.as_str()).collect::<Vec<_>>(), ["canary"]);
+    assert_eq!(record.changed.iter().map(SubjectName::as_str).collect::<Vec<_>>(), ["canary"]);
 }
 
 #[test]

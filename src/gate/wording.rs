@@ -75,7 +75,7 @@ pub(super) fn subject_reason(verdict: Verdict, findings: &[Finding]) -> String {
 /// The finding's task and reason.
 fn about(finding: &Finding) -> String {
     match &finding.task {
-        Some(task) => format!("{task}: {}", finding.reason),
+        Some(task) => format!("on {task}, {}", finding.reason),
         None => finding.reason.clone(),
     }
 }
@@ -110,7 +110,7 @@ pub(super) fn run_reason(worst: Verdict, candidates: &[&SubjectDecision], contro
         (Verdict::Pass, [one]) => format!("{one} may replace the canary: {guilty}"),
         (Verdict::Pass, all) => format!("{} may replace the canary: every gating rule holds for each.", list(all)),
         (_, [one]) => format!("{one} is {worst}: {guilty}"),
-        (_, [first, ..]) => format!("{} are {worst}; {first}: {guilty}", list(&names)),
+        (_, [first, ..]) => format!("{} are {worst}. {first}: {guilty}", list(&names)),
         (_, []) => String::new(),
     };
     let fine = named(&|v| v == Verdict::Pass);

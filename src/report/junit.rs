@@ -4,7 +4,7 @@ use quick_junit::{NonSuccessKind, Report as JUnit, TestCase, TestCaseStatus, Tes
 
 use super::model::{FindingResult, Report, SubjectResult};
 use super::write::ReportError;
-use crate::domain::{Role, Verdict};
+use crate::domain::{Role, TaskName, Verdict};
 
 /// The text of `junit.xml`. FAIL is a failure, INCONCLUSIVE and INVALID are errors, a finding that doesn't gate is
 /// skipped; a control's findings are skipped too, and one more case says whether it failed as it must.
@@ -29,7 +29,7 @@ fn suite(subject: &SubjectResult) -> TestSuite {
 }
 
 fn case(subject: &SubjectResult, finding: &FindingResult) -> TestCase {
-    let parts = [Some(finding.rule), finding.task.as_ref().map(|t| t.as_str()), finding.metric.as_deref()];
+    let parts = [Some(finding.rule), finding.task.as_ref().map(TaskName::as_str), finding.metric.as_deref()];
     let name: Vec<&str> = parts.into_iter().flatten().collect();
     let mut status = match finding.verdict {
         _ if !finding.gating || subject.role == Role::Control => TestCaseStatus::skipped(),

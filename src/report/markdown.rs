@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::model::{Report, SubjectResult, WarningResult};
-use super::phrase::{NOTHING, bytes, delta, duration, flips, instant, number, p, percent, verdict, with_interval};
+use super::phrase::{NOTHING, bytes, delta, duration, flips, instant, number, p, percent, sentence, verdict, with_interval};
 use crate::domain::{Role, Verdict};
 use crate::gate::wording::{count, pp};
 
@@ -65,7 +65,7 @@ fn section(text: &mut String, report: &Report, subject: &SubjectResult) {
     let verdict_word = subject.verdict.map_or("", Verdict::word);
     line!(text, "## {}{control}: {verdict_word}", escape(subject.name.as_str()));
     line!(text);
-    line!(text, "{}", escape(&subject.reason));
+    line!(text, "{}", escape(&sentence(&subject.reason)));
     line!(text);
     if !subject.tasks.is_empty() {
         let confidence = 100.0 * (1.0 - 2.0 * report.policy.alpha);
@@ -80,7 +80,7 @@ fn section(text: &mut String, report: &Report, subject: &SubjectResult) {
         line!(text);
     }
     for finding in subject.findings.iter().filter(|f| f.gating && f.verdict != Verdict::Pass) {
-        let task = finding.task.as_ref().map_or_else(String::new, |task| format!(" {task}"));
+        let task = finding.task.as_ref().map_or_else(String::new, |task| format!(", {task}"));
         line!(text, "* {} ({}{}): {}", finding.verdict, finding.rule, escape(&task), escape(&finding.reason));
     }
     for d in &subject.distributions {

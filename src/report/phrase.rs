@@ -35,6 +35,12 @@ pub(super) fn verdict(task: &TaskResult) -> String {
     if task.gating { task.verdict.to_string() } else { format!("({})", task.verdict) }
 }
 
+/// The clause with a capital in front.
+pub(super) fn sentence(clause: &str) -> String {
+    let mut chars = clause.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
 /// `12.3 MB`, in powers of 1000.
 pub(super) fn bytes(bytes: u64) -> String {
     let units = [(1_000_000_000_u64, "GB"), (1_000_000, "MB"), (1000, "kB")];

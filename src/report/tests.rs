@@ -60,7 +60,7 @@ fn standard() -> Run {
             _ => 0.0,
         };
         let flip = hash(subject, task, item) < flips * if canary { 1.0 } else { 0.6 } * (0.4 + hash(task, "w", 1));
-        if canary != flip { Reply::Right } else { Reply::Wrong }
+        if canary == flip { Reply::Wrong } else { Reply::Right }
     });
     run.shift = |subject| match subject {
         "q8_0" => 0.002,

@@ -1,5 +1,6 @@
 //! `report.html`: one self-contained page without scripts, whose every word from a model or a dataset is escaped.
 
+mod browser;
 mod view;
 
 use askama::Template;

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 
+use super::browser::{FlipGroup, flip_groups};
 use crate::domain::{Identity, Role, Verdict};
 use crate::gate::wording::{count, pp, signed_points};
-use crate::report::model::{DistributionResult, FlippedItem, Report, Said, SliceResult, SubjectResult, TaskResult};
+use crate::report::model::{DistributionResult, Report, SliceResult, SubjectResult, TaskResult};
 use crate::report::phrase;
 use crate::report::plot::Figure;
 use crate::stats::Interval;
-
-/// Most characters of a prompt or an answer that the page shows.
-const MOST: usize = 1500;
 
 /// The page.
 #[derive(Template)]
@@ -20,6 +18,7 @@ const MOST: usize = 1500;
 pub(super) struct Page<'a> {
     report: &'a Report,
     badge: Badge,
+    reason: String,
     begun: String,
     took: String,
     confidence: String,
@@ -126,33 +125,6 @@ struct SliceLine {
     gained: u64,
 }
 
-/// The flipped items of one variant on one task.
-struct FlipGroup {
-    subject: String,
-    task: String,
-    lost: u64,
-    gained: u64,
-    shown: usize,
-    items: Vec<FlipItem>,
-}
-
-/// One flipped item.
-struct FlipItem {
-    id: String,
-    lost: bool,
-    prompt: String,
-    target: String,
-    canary: Side,
-    variant: Side,
-}
-
-/// One side of a flipped item.
-struct Side {
-    read: String,
-    answer: String,
-    note: &'static str,
-}
-
 /// The warnings of one code.
 struct WarningGroup {
     code: &'static str,
@@ -165,6 +137,7 @@ impl<'a> Page<'a> {
         let took = report.timing.ended_ms.saturating_sub(report.timing.started_ms);
         Self {
             badge: Badge::of(Some(report.verdict)),
+            reason: unbroken(&report.reason),
             begun: phrase::instant(report.timing.started_ms),
             took: phrase::duration(took),
             confidence: format!("{:.0}", 100.0 * (1.0 - 2.0 * report.policy.alpha)),
@@ -228,7 +201,7 @@ fn card(place: usize, subject: &SubjectResult) -> Card {
     let others = subject.findings.iter().filter(|f| f.rule != "margin").map(|f| OtherFinding {
         badge: Badge::of(Some(f.verdict)),
         rule: f.metric.clone().unwrap_or_else(|| f.rule.to_owned()),
-        reason: f.task.as_ref().map_or_else(|| f.reason.clone(), |task| format!("{task}: {}", f.reason)),
+        reason: f.task.as_ref().map_or_else(|| f.reason.clone(), |task| format!("on {task}, {}", f.reason)),
     });
     Card {
         name: subject.name.to_string(),
@@ -236,7 +209,7 @@ fn card(place: usize, subject: &SubjectResult) -> Card {
         control: subject.role == Role::Control,
         open: subject.role == Role::Variant && subject.verdict != Some(Verdict::Pass),
         badge: Badge::of(subject.verdict),
-        reason: subject.reason.clone(),
+        reason: unbroken(&phrase::sentence(&subject.reason)),
         tasks: subject.tasks_worst_first().into_iter().map(|t| task_row(subject, t)).collect(),
         others: others.collect(),
         distributions: subject.distributions.iter().map(distribution).collect(),
@@ -258,7 +231,7 @@ fn task_row(subject: &SubjectResult, task: &TaskResult) -> TaskRow {
         p: phrase::p(task.p_mid),
         badge: Badge::of(Some(task.verdict)),
         gating: task.gating,
-        reason: finding.map_or_else(String::new, |f| f.reason.clone()),
+        reason: finding.map_or_else(String::new, |f| unbroken(&phrase::sentence(&f.reason))),
     }
 }
 
@@ -310,55 +283,9 @@ fn distribution(d: &DistributionResult) -> DistributionBlock {
     DistributionBlock { task: d.task.to_string(), size, rows, quantiles }
 }
 
-fn flip_groups(report: &Report) -> Vec<FlipGroup> {
-    let mut groups = Vec::new();
-    for subject in report.worst_first() {
-        for task in subject.tasks_worst_first() {
-            let own = report.flipped.iter().filter(|f| f.subject == subject.name && f.task == task.task);
-            let items: Vec<FlipItem> = own.map(flip_item).collect();
-            if !items.is_empty() {
-                groups.push(FlipGroup {
-                    subject: subject.name.to_string(),
-                    task: task.task.to_string(),
-                    lost: task.table.n10,
-                    gained: task.table.n01,
-                    shown: items.len(),
-                    items,
-                });
-            }
-        }
-    }
-    groups
-}
-
-fn flip_item(item: &FlippedItem) -> FlipItem {
-    FlipItem {
-        id: item.sample.to_string(),
-        lost: item.lost,
-        prompt: shortened(&item.prompt),
-        target: shortened(&item.target),
-        canary: side(&item.canary),
-        variant: side(&item.variant),
-    }
-}
-
-fn side(said: &Said) -> Side {
-    let note = match (said.finish, said.parsed) {
-        ("length", _) => "cut off at the token limit",
-        (_, Some(false)) => "could not be read",
-        _ => "",
-    };
-    Side { read: shortened(&said.read), answer: shortened(&said.answer), note }
-}
-
-/// The text, or its beginning and how much more there is.
-fn shortened(text: &str) -> String {
-    let more = text.chars().count().saturating_sub(MOST);
-    if more == 0 {
-        return text.to_owned();
-    }
-    let head: String = text.chars().take(MOST).collect();
-    format!("{head}… ({more} more characters)")
+/// The sentence with its units tied to their numbers.
+fn unbroken(sentence: &str) -> String {
+    sentence.replace(" pp", "\u{a0}pp").replace(" %", "\u{a0}%")
 }
 
 fn warnings(report: &Report) -> Vec<WarningGroup> {

@@ -13,7 +13,7 @@ const HEAD: i32 = 34;
 const TOP: i32 = 12;
 const FOOT: i32 = 50;
 /// Left and right edge of the field; labels before it, numbers behind it.
-const FIELD: (i32, i32) = (170, 620);
+const FIELD: (i32, i32) = (160, 625);
 
 /// The plot; none where no task was compared.
 pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
@@ -55,9 +55,9 @@ fn section(canvas: &Canvas<'_>, subject: &SubjectResult, scale: Scale, top: i32)
     let verdict = subject.verdict.map_or("", crate::domain::Verdict::word);
     let colour = subject.verdict.map_or(INK, verdict_colour);
     let middle = top + HEAD / 2 + 4;
-    canvas.text(&cut(subject.name.as_str(), 28), (12, middle), Face::of(14.0).bold())?;
-    canvas.text(verdict, (WIDTH - 12, middle), Face::of(13.0).bold().colour(colour).anchor(Anchor::End))?;
-    canvas.line(vec![(12, top + HEAD - 2), (WIDTH - 12, top + HEAD - 2)], GRID, 1)?;
+    canvas.text(&cut(subject.name.as_str(), 28), (0, middle), Face::of(14.0).bold())?;
+    canvas.text(verdict, (WIDTH, middle), Face::of(13.0).bold().colour(colour).anchor(Anchor::End))?;
+    canvas.line(vec![(0, top + HEAD - 2), (WIDTH, top + HEAD - 2)], GRID, 1)?;
     let mut y = top + HEAD;
     for task in subject.tasks_worst_first() {
         row(canvas, task, scale, y)?;
@@ -90,8 +90,8 @@ fn row(canvas: &Canvas<'_>, task: &TaskResult, scale: Scale, top: i32) -> Result
         }
     }
     let numbers = Face::of(13.0).anchor(Anchor::End);
-    canvas.text(&phrase::delta(task.gate), (right + 200, y), numbers)?;
-    canvas.text(&phrase::verdict(task), (WIDTH - 12, y), numbers.colour(colour))
+    canvas.text(&phrase::delta(task.gate), (right + 210, y), numbers)?;
+    canvas.text(&phrase::verdict(task), (WIDTH, y), numbers.colour(colour))
 }
 
 fn axis(canvas: &Canvas<'_>, scale: Scale, rows: (i32, i32)) -> Result<(), PlotError> {
@@ -105,6 +105,9 @@ fn axis(canvas: &Canvas<'_>, scale: Scale, rows: (i32, i32)) -> Result<(), PlotE
         let label = if label.is_empty() || label == "0" { "0".to_owned() } else { label };
         canvas.text(&label, (x, y + 14), Face::of(12.0).colour(MUTED).anchor(Anchor::Middle))?;
     }
-    let title = "variant − canary, percentage points";
-    canvas.text(title, (i32::midpoint(left, right), y + 34), Face::of(12.0).colour(MUTED).anchor(Anchor::Middle))
+    let faint = Face::of(12.0).colour(MUTED);
+    let middle = i32::midpoint(left, right);
+    canvas.text("variant − canary, percentage points", (middle, y + 34), faint.anchor(Anchor::Middle))?;
+    canvas.text("← worse", (left, y + 34), faint)?;
+    canvas.text("better →", (right, y + 34), faint.anchor(Anchor::End))
 }

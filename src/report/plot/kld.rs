@@ -5,9 +5,9 @@ use super::{Canvas, Figure, GRID, MUTED, PlotError, cut, subject_colour};
 use crate::report::model::{DisplacementResult, Report, SubjectResult};
 use crate::report::phrase;
 
-const SIZE: (i32, i32) = (620, 360);
-const FIELD_X: (i32, i32) = (56, 600);
-const FIELD_Y: (i32, i32) = (310, 60);
+const SIZE: (i32, i32) = (500, 340);
+const FIELD_X: (i32, i32) = (44, 490);
+const FIELD_Y: (i32, i32) = (292, 66);
 
 /// The plot of the first perplexity task; none where no engine showed full distributions.
 pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
@@ -62,7 +62,7 @@ fn legend(
     (subject, moved): (&SubjectResult, &DisplacementResult),
     place: usize,
 ) -> Result<(), PlotError> {
-    let (left, y) = (FIELD_X.0 + steps(place % 3, 184), 16 + steps(place / 3, 20));
+    let (left, y) = (FIELD_X.0 + steps(place % 2, 230), 12 + steps(place / 2, 20));
     let colour = subject_colour(report, subject);
     canvas.line(vec![(left, y), (left + 18, y)], colour, 3)?;
     let label = format!("{} (mean {})", cut(subject.name.as_str(), 12), phrase::number(moved.kld_mean));

@@ -1,6 +1,6 @@
 //! Accuracy against size: what each byte, and each bit of a weight, buys.
 
-use super::canvas::{Anchor, Face, Scale, svg};
+use super::canvas::{Anchor, Face, Scale, steps, svg};
 use super::{Canvas, Figure, GRID, MUTED, PlotError, cut, subject_colour, ticks};
 use crate::domain::{Identity, Role};
 use crate::report::model::{Report, SubjectResult};
@@ -67,20 +67,37 @@ fn panel(canvas: &Canvas<'_>, report: &Report, points: &[Point<'_>], panel: &Pan
         canvas.text(&format!("{tick}"), (x.at(tick), FIELD_Y.0 + 15), faint.anchor(Anchor::Middle))?;
     }
     canvas.text(title, (i32::midpoint(edges.0, edges.1), FIELD_Y.0 + 38), faint.anchor(Anchor::Middle))?;
-    let mut labels: Vec<(i32, i32)> = Vec::new();
-    for point in points {
-        let at = (x.at(value(point)), y.at(point.accuracy));
+    let marks: Vec<(i32, i32)> = points.iter().map(|p| (x.at(value(p)), y.at(p.accuracy))).collect();
+    let mut taken: Vec<Block> = marks.iter().map(|&(x, y)| Block { left: x - 8, right: x + 8, y }).collect();
+    for (point, &at) in points.iter().zip(&marks) {
         canvas.mark(at, point.shape, subject_colour(report, point.subject))?;
-        let label = free_place(&labels, at);
-        labels.push(label);
-        canvas.text(&cut(point.subject.name.as_str(), 14), label, Face::of(12.0))?;
+        let name = cut(point.subject.name.as_str(), 14);
+        let (block, anchor) = free_place(&taken, at, &name);
+        let start = if matches!(anchor, Anchor::End) { block.right } else { block.left };
+        canvas.text(&name, (start, block.y), Face::of(12.0).anchor(anchor))?;
+        taken.push(block);
     }
     Ok(())
 }
 
-/// A place beside a mark that no earlier label takes.
-fn free_place(taken: &[(i32, i32)], at: (i32, i32)) -> (i32, i32) {
-    let clear = |place: &(i32, i32)| taken.iter().all(|t| (t.0 - place.0).abs() > 80 || (t.1 - place.1).abs() > 13);
-    let places = [0, -14, 14, -28, 28, -42, 42].map(|dy| (at.0 + 11, at.1 + dy));
-    places.into_iter().find(clear).unwrap_or(places[0])
+/// The place of a mark or a label: a line high.
+#[derive(Clone, Copy)]
+struct Block {
+    left: i32,
+    right: i32,
+    y: i32,
+}
+
+/// A place beside a mark that neither another mark nor an earlier label takes.
+fn free_place(taken: &[Block], at: (i32, i32), name: &str) -> (Block, Anchor) {
+    let width = steps(name.chars().count(), 8);
+    let beside = |left: bool, dy: i32| {
+        let near = if left { at.0 - 11 - width } else { at.0 + 11 };
+        (Block { left: near, right: near + width, y: at.1 + dy }, if left { Anchor::End } else { Anchor::Start })
+    };
+    let clear = |(block, _): &(Block, Anchor)| {
+        taken.iter().all(|t| t.right < block.left || t.left > block.right || (t.y - block.y).abs() > 12)
+    };
+    let places = [0, 14, -14, 28, -28].into_iter().flat_map(|dy| [beside(false, dy), beside(true, dy)]);
+    places.into_iter().find(clear).unwrap_or_else(|| beside(false, 0))
 }
