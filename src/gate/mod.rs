@@ -109,6 +109,8 @@ pub struct SubjectDecision {
     pub verdict: Verdict,
     /// Why, in one sentence.
     pub reason: String,
+    /// For a control: whether it fails as it must, by a task where any task gates. None for a variant.
+    pub teeth: Option<bool>,
     /// Everything that was found, in the plan's order.
     pub findings: Vec<Finding>,
 }
@@ -173,13 +175,21 @@ fn judge(case: &Case<'_>, role: Role) -> SubjectDecision {
     } else {
         wording::subject_reason(verdict, &findings)
     };
-    SubjectDecision { subject: case.subject.clone(), role, verdict, reason, findings }
+    let teeth = (role == Role::Control).then(|| verdict == Verdict::Fail && fails_where_it_counts(&findings));
+    SubjectDecision { subject: case.subject.clone(), role, verdict, reason, teeth, findings }
+}
+
+/// Whether a gating task fails, or, where none gates, a budget: a broken budget alone says nothing about the tasks.
+fn fails_where_it_counts(findings: &[Finding]) -> bool {
+    let gating = |rule: Rule| findings.iter().filter(move |f| f.gating && f.rule == rule);
+    let rule = if gating(Rule::Margin).next().is_some() { Rule::Margin } else { Rule::Budget };
+    gating(rule).any(|f| f.verdict == Verdict::Fail)
 }
 
 /// The run's verdict and its sentence.
 fn overall(subjects: &[SubjectDecision]) -> (Verdict, String) {
     let of = |role| subjects.iter().filter(move |s| s.role == role);
-    if let Some(control) = of(Role::Control).find(|s| s.verdict != Verdict::Fail) {
+    if let Some(control) = of(Role::Control).find(|s| s.teeth != Some(true)) {
         return (Verdict::Invalid, wording::toothless(control));
     }
     let Some(worst) = of(Role::Variant).map(|s| s.verdict).max() else {

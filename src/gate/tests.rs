@@ -135,6 +135,16 @@ fn a_control_that_does_not_fail_makes_the_run_invalid() {
 }
 
 #[test]
+fn a_control_that_breaks_a_budget_only_has_not_shown_the_tasks_teeth() {
+    let mut run = Run::small();
+    run.reply = Box::new(|_, _, item| if item % 8 == 7 { Reply::Wrong } else { Reply::Right });
+    let decision = decided(&run);
+    assert_eq!(decision.subjects[1].verdict, Verdict::Fail, "the budget is broken");
+    assert_eq!(decision.verdict, Verdict::Invalid);
+    assert!(decision.reason.contains("fails no task"), "{}", decision.reason);
+}
+
+#[test]
 fn a_run_with_controls_only_is_invalid() {
     let mut run = Run::small();
     run.subjects.remove(1);

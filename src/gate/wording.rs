@@ -92,7 +92,9 @@ fn estimate(finding: &Finding) -> f64 {
 /// The sentence for a control that doesn't fail.
 pub(super) fn toothless(control: &SubjectDecision) -> String {
     let (name, verdict) = (&control.subject, control.verdict);
-    if verdict == Verdict::Invalid {
+    if verdict == Verdict::Fail {
+        format!("the control {name} is known to be bad, but breaks a budget only and fails no task: the tasks have no teeth.")
+    } else if verdict == Verdict::Invalid {
         format!("the control {name} could not be judged, so the tasks are not shown to have teeth: {}", control.reason)
     } else {
         format!("the control {name} is known to be bad and must FAIL, but is {verdict}: the tasks have no teeth.")

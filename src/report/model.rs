@@ -67,6 +67,8 @@ pub struct SubjectResult {
     pub verdict: Option<Verdict>,
     /// Why, in one sentence; empty for the canary.
     pub reason: String,
+    /// For a control: whether it fails as it must; none for the others.
+    pub teeth: Option<bool>,
     /// What it turned out to be; none where it was never loaded.
     pub identity: Option<Identity>,
     /// Its findings.
