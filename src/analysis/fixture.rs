@@ -8,7 +8,10 @@ use crate::domain::{
     ModelSource, OnDoubt, OptionScore, Outcome, Policy, RequestKind, Role, SampleCard, SampleId, Score, Subject, SubjectName,
     TaskCard, TaskName, TokenDivergence, UnitKey,
 };
-use crate::event::{Event, EventKind, FORMAT, RunHeader};
+use crate::event::{FORMAT, RunHeader};
+
+// The rooms above name events in their tests only, through this file.
+pub(crate) use crate::event::{Event, EventKind};
 
 /// How a subject replies to an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,8 @@ pub(crate) struct Run {
     pub(crate) policy: Policy,
     /// By subject, task and item.
     pub(crate) reply: Box<Replies>,
+    /// The source that an item shares with others.
+    pub(crate) cluster: fn(usize) -> Option<String>,
     /// How far a subject's distributions lie from the canary's.
     pub(crate) shift: fn(&str) -> f64,
 }
@@ -61,6 +66,7 @@ impl Run {
             documents: 6,
             policy: policy(),
             reply: Box::new(small_reply),
+            cluster: |_| None,
             shift: |subject| match subject {
                 "q4" => 0.01,
                 "q2" => 0.9,
@@ -142,7 +148,8 @@ impl Run {
     }
 
     fn cards(&self) -> Vec<(TaskName, Vec<SampleCard>)> {
-        let items = |task: &str| (0..self.items).map(|item| sample_card(task, item)).collect();
+        let card = |task: &str, item| SampleCard { cluster: (self.cluster)(item), ..sample_card(task, item) };
+        let items = |task: &str| (0..self.items).map(|item| card(task, item)).collect();
         let mut cards: Vec<_> = self.tasks.iter().map(|task| (TaskName::new(task), items(task))).collect();
         if self.documents > 0 {
             let documents = (0..self.documents).map(|item| sample_card("prose", item)).collect();

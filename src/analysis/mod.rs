@@ -17,6 +17,8 @@ use std::collections::BTreeMap;
 use crate::domain::{Answer, Identity, Outcome, SampleCard, SampleId, Score, SubjectName, TaskCard, TaskName, UnitKey};
 use crate::event::RunHeader;
 
+// The rooms above read these in a comparison, and import nothing below this room but `domain` and `stats`.
+pub use crate::metric::{Asymmetry, Displacement, HistogramBin, Likelihood, Paired, Quantiles, TimingSummary};
 pub use distribution::DistributionComparison;
 pub use fold::{FoldError, fold};
 pub use latency::{Latency, latencies};

@@ -78,8 +78,9 @@ pub struct Comparison {
     pub lost: Vec<SampleId>,
     /// Samples that the canary had wrong and the variant has right, in the task's order.
     pub gained: Vec<SampleId>,
-    /// Whether samples share clusters, so that they are not independent.
-    pub clustered: bool,
+    /// Where samples share clusters, so that they are not independent: (pairs, losses, gains) of each cluster that has a
+    /// complete pair, by the cluster's name; a sample without a cluster is one of its own. Empty where none is shared.
+    pub clusters: Vec<(u64, u64, u64)>,
 }
 
 /// Every variant and control on every right-or-wrong task, in the plan's order.
@@ -132,7 +133,7 @@ fn compare_one(record: &Record, (canary, subject): (&Subject, &Subject), task: &
         slices: slices(&pairs),
         lost: flipped((true, false)),
         gained: flipped((false, true)),
-        clustered: has_shared_cluster(&pairs),
+        clusters: clusters(&pairs),
     }
 }
 
@@ -185,7 +186,17 @@ fn slices(pairs: &[Pair<'_>]) -> Vec<SliceRow> {
     by_slice.into_iter().map(row).collect()
 }
 
-fn has_shared_cluster(pairs: &[Pair<'_>]) -> bool {
-    let mut seen = std::collections::BTreeSet::new();
-    pairs.iter().filter_map(|pair| pair.card.cluster.as_deref()).any(|cluster| !seen.insert(cluster))
+fn clusters(pairs: &[Pair<'_>]) -> Vec<(u64, u64, u64)> {
+    let mut by_cluster: BTreeMap<(bool, &str), (u64, u64, u64)> = BTreeMap::new();
+    let mut complete = 0;
+    for pair in pairs {
+        let Some(right) = pair.right() else { continue };
+        let key = pair.card.cluster.as_deref().map_or((false, pair.card.id.as_str()), |cluster| (true, cluster));
+        let counts = by_cluster.entry(key).or_default();
+        complete += 1;
+        counts.0 += 1;
+        counts.1 += u64::from(right == (true, false));
+        counts.2 += u64::from(right == (false, true));
+    }
+    if by_cluster.len() == complete { Vec::new() } else { by_cluster.into_values().collect() }
 }

@@ -1,9 +1,8 @@
 //! The budget rule: a metric of the distribution must be shown to keep within its limit.
 
 use super::{Case, Evidence, Finding, Rule};
-use crate::analysis::DistributionComparison;
+use crate::analysis::{DistributionComparison, Likelihood};
 use crate::domain::{Budget, MetricKind, TaskName, Verdict};
-use crate::metric::Likelihood;
 use crate::stats::Interval;
 
 /// The metrics that a budget can name.

@@ -1,15 +1,50 @@
 //! The statistics that the gate rests on, in the gate's own words.
 
-use crate::analysis::Missing;
+use crate::analysis::{Comparison, Missing};
 use crate::domain::Verdict;
 use crate::stats::{self, Annotation, Halves, Interval, MarginVerdict, PairTable};
 
 /// Power at which a needed number of items is computed.
 const POWER: f64 = 0.8;
 
-/// Tango's score interval at the two-sided level 1 − 2α; none without pairs.
-pub(super) fn interval(table: &PairTable, alpha: f64) -> Option<Interval> {
-    (table.n() > 0).then(|| stats::tango(table, 1.0 - 2.0 * alpha))
+/// Fewer flips than this do not tell how alike the items of a cluster are.
+const FEW_FLIPS: u64 = 20;
+/// How alike they are taken to be then: the share of the variance that lies between clusters.
+const SUPPOSED_ICC: f64 = 0.1;
+
+/// A difference with its interval, and by how much shared clusters swell its variance.
+#[derive(Clone, Copy)]
+pub(super) struct Difference {
+    /// Variant less canary, with the score interval at the two-sided level 1 − 2α.
+    pub(super) delta: Interval,
+    /// The design effect; 1 for independent items.
+    pub(super) deff: f64,
+}
+
+/// Tango's score interval; with shared clusters the counts are divided by the design effect and t takes the place of z
+/// (few flips: by a supposed likeness). None without pairs, or with one cluster.
+pub(super) fn difference(comparison: &Comparison, margin: f64, alpha: f64) -> Option<Difference> {
+    let (table, confidence) = (&comparison.paired.table, 1.0 - 2.0 * alpha);
+    if table.n() == 0 {
+        return None;
+    }
+    if comparison.clusters.is_empty() {
+        return Some(Difference { delta: stats::tango(table, confidence), deff: 1.0 });
+    }
+    if table.discordant() < FEW_FLIPS {
+        let sizes: Vec<u64> = comparison.clusters.iter().map(|c| c.0).collect();
+        let deff = stats::deff_by_design(&sizes, SUPPOSED_ICC)?;
+        return Some(Difference { delta: stats::tango_effective(table, deff, confidence), deff });
+    }
+    let clustered = stats::tango_cluster(&comparison.clusters, margin, confidence)?;
+    let (lower, upper) = clustered.limits?;
+    let delta = Interval { estimate: clustered.estimate, lower, upper };
+    Some(Difference { delta, deff: clustered.deff.unwrap_or(1.0) })
+}
+
+/// A number of independent items as one of items that share clusters.
+pub(super) fn swollen(n: u64, deff: f64) -> u64 {
+    if deff > 1.0 { (n as f64 * deff).ceil() as u64 } else { n }
 }
 
 /// What an interval says about a margin, and beyond it.

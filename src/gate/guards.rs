@@ -2,14 +2,15 @@
 
 use super::wording::{count, plural};
 use super::{Code, Warning, evidence};
-use crate::analysis::{Comparison, Comparisons, DistributionComparison, Record};
+use crate::analysis::{Asymmetry, Comparison, Comparisons, DistributionComparison, Record};
 use crate::domain::{Policy, Role, TaskCard};
-use crate::metric::Asymmetry;
 
 /// Fewer flips than this are few.
 const FEW_FLIPS: u64 = 20;
 /// Fewer documents than this are few.
 const FEW_DOCUMENTS: usize = 30;
+/// Fewer clusters than this are few.
+const FEW_CLUSTERS: usize = 30;
 /// A canary above this share of right answers leaves little to lose.
 const CEILING: f64 = 0.98;
 /// Level at which an asymmetry is worth a warning.
@@ -80,8 +81,9 @@ fn of_canary(warnings: &mut Vec<Warning>, comparison: &Comparison, card: &TaskCa
             warn(Code::Floor, format!("{} items, at least {} needed", count(comparison.paired.n()), count(floor)));
         }
     }
-    if comparison.clustered {
-        warn(Code::Clustered, "clusters repeat".to_owned());
+    let clusters = comparison.clusters.len();
+    if clusters > 0 && clusters < FEW_CLUSTERS {
+        warn(Code::FewClusters, format!("{clusters} sources"));
     }
     let Some(canary) = comparison.paired.canary else { return };
     let right = 100.0 * canary.estimate;

@@ -48,13 +48,22 @@ struct Test {
     margin: f64,
     alpha: f64,
     floor: u64,
+    deff: f64,
     delta: Option<Interval>,
 }
 
 impl Test {
     fn of(comparison: &Comparison, margin: f64, alpha: f64) -> Self {
-        let floor = evidence::floor(margin, alpha);
-        Self { margin, alpha, floor, delta: evidence::interval(&comparison.paired.table, alpha) }
+        let difference = evidence::difference(comparison, margin, alpha);
+        let deff = difference.map_or(1.0, |d| d.deff);
+        let floor = evidence::swollen(evidence::floor(margin, alpha), deff);
+        Self { margin, alpha, floor, deff, delta: difference.map(|d| d.delta) }
+    }
+
+    /// Pairs that would settle the question.
+    fn needed(&self, comparison: &Comparison) -> Option<u64> {
+        let needed = evidence::needed(&comparison.paired.table, self.margin, self.alpha)?;
+        Some(evidence::swollen(needed, self.deff).max(self.floor))
     }
 
     fn verdict(&self, comparison: &Comparison, card: &TaskCard) -> (Verdict, String) {
@@ -62,6 +71,11 @@ impl Test {
             return (Verdict::Invalid, fault);
         }
         let n = comparison.paired.n();
+        let clusters = comparison.clusters.len() as u64;
+        if n >= FEWEST && clusters > 0 && clusters < FEWEST {
+            let what = format!("the items come from {} only: at least {FEWEST} are needed", sources(clusters));
+            return (Verdict::Inconclusive, what);
+        }
         match self.delta {
             Some(delta) if n >= FEWEST => self.bounded(comparison, delta),
             _ => (Verdict::Inconclusive, format!("{} cannot tell anything: at least {FEWEST} are needed", items(n))),
@@ -133,7 +147,7 @@ impl Test {
                 items(n)
             );
         }
-        match evidence::needed(&comparison.paired.table, self.margin, self.alpha) {
+        match self.needed(comparison) {
             None => format!("the observed drop is at or over the margin of {margin}, but not surely ({interval})"),
             Some(needed) if needed > MOST_PRACTICAL => {
                 format!("a loss of {margin} is not excluded ({interval}), and more than a million items would be needed to tell")
@@ -154,7 +168,6 @@ impl Test {
     }
 
     fn evidence(&self, comparison: &Comparison, verdict: Verdict) -> Evidence {
-        let table = &comparison.paired.table;
         let note = self.delta.map(|delta| evidence::decided(delta, self.margin)).filter(|(v, _)| *v == verdict);
         let open = verdict == Verdict::Inconclusive && comparison.paired.n() > 0;
         Evidence::Margin {
@@ -163,10 +176,14 @@ impl Test {
             delta: self.delta,
             n: comparison.paired.n(),
             floor: self.floor,
-            needed: if open { evidence::needed(table, self.margin, self.alpha) } else { None },
+            needed: if open { self.needed(comparison) } else { None },
             note: note.and_then(|(_, note)| note),
         }
     }
+}
+
+fn sources(n: u64) -> String {
+    format!("{} {}", count(n), plural(n, "source"))
 }
 
 fn items(n: u64) -> String {

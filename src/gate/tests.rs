@@ -2,11 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::{Code, Decision, decide, exit_code};
-use crate::analysis::fixture::{Reply, Run};
+use super::{Code, Decision, Evidence, decide, exit_code};
+use crate::analysis::fixture::{EventKind, Reply, Run};
 use crate::analysis::{Comparisons, fold};
 use crate::domain::{Budget, Digest, Margin, OnDoubt, Policy, Role, TaskName, TaskRule, Verdict};
-use crate::event::EventKind;
 
 fn decided(run: &Run) -> Decision {
     let (record, comparisons) = run.compared();
@@ -232,6 +231,32 @@ fn answers_cut_off_on_one_side_are_warned_of() {
     let codes: Vec<Code> = decided(&run).warnings.iter().map(|w| w.code).collect();
     assert!(codes.contains(&Code::Truncation) && codes.contains(&Code::Parse), "{codes:?}");
     assert!(codes.contains(&Code::NoAa));
+}
+
+#[test]
+fn items_that_share_a_source_count_for_less() {
+    let reply = |canary: bool, item: usize| match item / 4 {
+        i if i % 8 == 7 => Reply::Wrong,
+        i if !canary && i % 16 == 3 => Reply::Wrong,
+        _ => Reply::Right,
+    };
+    let width = |cluster: fn(usize) -> Option<String>| {
+        let mut run = Run::pair(400, reply);
+        run.cluster = cluster;
+        let decision = decided(&run);
+        let margin = decision.subjects[0].findings.iter().find_map(|f| f.evidence.clone());
+        match margin {
+            Some(Evidence::Margin { delta: Some(delta), .. }) => (delta.upper - delta.lower, decision),
+            other => panic!("a margin test has an interval, not {other:?}"),
+        }
+    };
+    let (alone, _) = width(|item| Some(item.to_string()));
+    let (shared, decision) = width(|item| Some((item / 4).to_string()));
+    assert!(shared > 1.5 * alone, "four copies of an item are little more than one: {alone} and {shared}");
+    assert!(!decision.warnings.iter().any(|w| w.code == Code::FewClusters));
+    let (_, decision) = width(|item| Some((item / 50).to_string()));
+    assert_eq!(decision.verdict, Verdict::Inconclusive, "{}", decision.reason);
+    assert!(decision.reason.contains("8 sources only"), "{}", decision.reason);
 }
 
 #[test]

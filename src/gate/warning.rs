@@ -19,8 +19,8 @@ pub enum Code {
     Truncation,
     /// Answers could not be read more often on one side.
     Parse,
-    /// Samples share clusters.
-    Clustered,
+    /// Samples come from few clusters.
+    FewClusters,
     /// Few documents.
     FewDocuments,
     /// The canary was not compared with itself.
@@ -41,7 +41,7 @@ impl Code {
             Self::Band => "W_BAND",
             Self::Truncation => "W_TRUNCATION",
             Self::Parse => "W_PARSE",
-            Self::Clustered => "W_CLUSTERED",
+            Self::FewClusters => "W_FEW_CLUSTERS",
             Self::FewDocuments => "W_FEW_DOCUMENTS",
             Self::NoAa => "W_NO_AA",
             Self::UnknownTask => "W_UNKNOWN_TASK",
@@ -63,7 +63,7 @@ impl Code {
             Self::Band => "The canary's accuracy is not where this task expects it.",
             Self::Truncation => "Answers were cut off at the token limit more often on one side. They count as answered.",
             Self::Parse => "Answers could not be read more often on one side. They count as wrong.",
-            Self::Clustered => "Samples share a source, but the interval treats them as independent, so it may be too narrow.",
+            Self::FewClusters => "An interval from fewer than 30 sources of items is rough.",
             Self::FewDocuments => "An interval from fewer than 30 documents is rough.",
             Self::NoAa => {
                 "The canary was not run twice, so differences that an engine makes by itself are not told from those of the weights."

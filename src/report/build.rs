@@ -6,12 +6,13 @@ use super::model::{
     DisplacementResult, DistributionResult, FindingResult, FlippedItem, LatencyResult, Report, RunResult, Said, SampleRow,
     SidesResult, SliceResult, SubjectResult, TaskResult, TimingResult, WarningResult,
 };
-use crate::analysis::{Comparison, Comparisons, DistributionComparison, Latency, Record, latencies};
+use crate::analysis::{
+    Asymmetry, Comparison, Comparisons, Displacement, DistributionComparison, Latency, Record, TimingSummary, latencies,
+};
 use crate::domain::{
     Answer, Finish, Outcome, Policy, Role, SampleCard, SampleId, Subject, SubjectName, TaskName, UnitKey, Verdict,
 };
 use crate::gate::{Decision, Evidence, Finding, Rule, SubjectDecision, note_word};
-use crate::metric::{Asymmetry, Displacement, TimingSummary};
 
 /// Most losses, and most gains, of one variant on one task that the browser shows.
 const SHOWN: (usize, usize) = (20, 10);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Report, html, json, junit, markdown, plot, text, write_all};
-use crate::analysis::fixture::{Reply, Run};
+use crate::analysis::fixture::{EventKind, Reply, Run};
 use crate::domain::{Budget, Margin, Role, TaskName, TaskRule};
 use crate::gate::decide;
 
@@ -159,8 +159,8 @@ fn two_runs_of_one_plan_differ_in_run_and_timing_only() {
         for event in &mut events {
             event.at_ms += late;
             match &mut event.kind {
-                crate::event::EventKind::RunStarted(header) => header.run = format!("run-{late}"),
-                crate::event::EventKind::UnitFinished { micros, .. } => *micros += late,
+                EventKind::RunStarted(header) => header.run = format!("run-{late}"),
+                EventKind::UnitFinished { micros, .. } => *micros += late,
                 _ => {}
             }
         }

@@ -8,6 +8,7 @@ const MOST: usize = 1500;
 /// The flipped items of one variant on one task.
 pub(super) struct FlipGroup {
     pub(super) subject: String,
+    pub(super) is_first: bool,
     pub(super) task: String,
     pub(super) lost: u64,
     pub(super) gained: u64,
@@ -36,12 +37,14 @@ pub(super) struct Side {
 pub(super) fn flip_groups(report: &Report) -> Vec<FlipGroup> {
     let mut groups = Vec::new();
     for subject in report.worst_first() {
+        let mut is_first = true;
         for task in subject.tasks_worst_first() {
             let own = report.flipped.iter().filter(|f| f.subject == subject.name && f.task == task.task);
             let items: Vec<FlipItem> = own.map(flip_item).collect();
             if !items.is_empty() {
                 groups.push(FlipGroup {
                     subject: subject.name.to_string(),
+                    is_first: std::mem::take(&mut is_first),
                     task: task.task.to_string(),
                     lost: task.table.n10,
                     gained: task.table.n01,
