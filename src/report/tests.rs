@@ -80,10 +80,14 @@ fn the_terminal_text_of_a_small_run() {
 
 #[test]
 fn the_terminal_text_keeps_within_eighty_columns() {
-    for run in [Run::small(), standard()] {
+    let mut long = Run::small();
+    long.subjects[1].0 = "mistral-7b-q4_k_m";
+    long.tasks = vec!["closed-book-recall-of-facts", "capitals"];
+    for run in [Run::small(), standard(), long] {
         let text = text(&report(&run), 80);
         let widest = text.lines().max_by_key(|line| line.chars().count()).unwrap_or("");
-        assert!(widest.chars().count() <= 80, "{widest}");
+        assert!(widest.chars().count() <= 80, "{text}");
+        assert!(run.tasks.len() != 2 || text.contains("[−4.3, +4.3]"), "an interval is never broken: {text}");
     }
 }
 

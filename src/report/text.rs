@@ -1,6 +1,6 @@
 //! The terminal's report: one table, worst first, then the verdict and its reason; readable without colour.
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 use super::model::{DistributionResult, Report, SubjectResult, TaskResult};
 use super::phrase::{NOTHING, bytes, delta, flips, number, p, percent, verdict, with_interval};
@@ -57,6 +57,10 @@ fn table(report: &Report, width: usize) -> String {
         if let Some(column) = table.column_mut(index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
+    }
+    // Names may be broken over lines where the width asks for it; numbers and verdicts are not.
+    for column in table.column_iter_mut().skip(2) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
     for column in table.column_iter_mut() {
         column.set_padding((0, if wide { 2 } else { 1 }));
