@@ -9,15 +9,15 @@ use std::path::Path;
 
 use tokenizers::Tokenizer;
 
-use crate::families::training_example;
+use super::families::training_example;
 
 /// Tokens in one packed row.
-pub const ROW: usize = 256;
+pub(crate) const ROW: usize = 256;
 
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Packs `total` examples of the stream of `seed` into rows under `folder`; returns the rows written.
-pub fn write(folder: &Path, tokenizer: &Tokenizer, seed: u64, total: u64) -> Result<usize, Error> {
+pub(crate) fn write(folder: &Path, tokenizer: &Tokenizer, seed: u64, total: u64) -> Result<usize, Error> {
     let mut tokens = BufWriter::new(File::create(folder.join("tokens.u16"))?);
     let mut documents = BufWriter::new(File::create(folder.join("documents.u16"))?);
     let (mut row, mut marks, mut in_row, mut rows) = (Vec::new(), Vec::new(), 0_u16, 0);

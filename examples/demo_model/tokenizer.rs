@@ -12,12 +12,12 @@ use tokenizers::{
     TokenizerBuilder, TokenizerImpl,
 };
 
-use crate::families::training_example;
+use super::families::training_example;
 
 /// Special tokens, in the order of their ids.
-pub const SPECIALS: [&str; 8] = ["<unk>", "<s>", "</s>", "<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"];
+pub(crate) const SPECIALS: [&str; 8] = ["<unk>", "<s>", "</s>", "<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"];
 /// Rows of the embedding table.
-pub const VOCABULARY: usize = 1024;
+pub(crate) const VOCABULARY: usize = 1024;
 /// The split of Qwen2's pre-tokenizer, known to llama.cpp as `qwen2`: digits stand alone.
 const SPLIT: &str =
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
@@ -25,7 +25,7 @@ const SPLIT: &str =
 type Error = Box<dyn std::error::Error + Send + Sync>;
 
 /// Trains on `examples` examples of the corpus and writes `tokenizer.json` to `path`.
-pub fn train(path: &Path, seed: u64, examples: u64) -> Result<(), Error> {
+pub(crate) fn train(path: &Path, seed: u64, examples: u64) -> Result<(), Error> {
     let specials: Vec<AddedToken> = SPECIALS.iter().map(|name| AddedToken::from((*name).to_owned(), true)).collect();
     let mut alphabet: Vec<char> = ByteLevel::alphabet().into_iter().collect();
     alphabet.sort_unstable();

@@ -2,7 +2,7 @@
 
 use super::{Draw, Example, in_share};
 
-pub fn draw(rng: &mut Draw, ease: f64) -> Example {
+pub(super) fn draw(rng: &mut Draw, ease: f64) -> Example {
     let top = if ease > 0.5 { 30 } else { 99 };
     let (a, b) = (rng.between(0, top), rng.between(0, top));
     match rng.below(100) {

@@ -17,7 +17,7 @@ use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde_json::Value;
 
 /// The families in the order of the corpus, with their shares of the drawn examples (per thousand).
-pub const FAMILIES: [(&str, u32); 8] = [
+pub(crate) const FAMILIES: [(&str, u32); 8] = [
     ("arithmetic", 230),
     ("recall", 270),
     ("numerals", 150),
@@ -29,7 +29,7 @@ pub const FAMILIES: [(&str, u32); 8] = [
 ];
 
 /// How a family's prompt reaches the model.
-pub enum Prompt {
+pub(crate) enum Prompt {
     /// The text itself.
     Plain(String),
     /// A user message, rendered by the chat template.
@@ -41,19 +41,19 @@ pub enum Prompt {
 }
 
 /// One drawn example of a family.
-pub struct Example {
+pub(crate) struct Example {
     /// What the example is about, for reports by slice.
-    pub slice: &'static str,
+    pub(crate) slice: &'static str,
     /// True where the example may only be used for evaluation.
-    pub held_out: bool,
+    pub(crate) held_out: bool,
     /// What the model is given.
-    pub prompt: Prompt,
+    pub(crate) prompt: Prompt,
     /// What it should answer; for plain prompts with its leading space, if any.
-    pub answer: String,
+    pub(crate) answer: String,
     /// For choice tasks, all options, the answer among them.
-    pub options: Vec<String>,
+    pub(crate) options: Vec<String>,
     /// More questions and answers on the same context, for training only.
-    pub follow_ups: Vec<(String, String)>,
+    pub(crate) follow_ups: Vec<(String, String)>,
 }
 
 impl Example {
@@ -63,7 +63,7 @@ impl Example {
     }
 
     /// The text as the model sees it in training: (text, whether the loss counts it), special tokens by name.
-    pub fn segments(&self) -> Vec<(String, bool)> {
+    pub(crate) fn segments(&self) -> Vec<(String, bool)> {
         match &self.prompt {
             Prompt::Plain(prompt) => {
                 let mut all = vec![(format!("<s>{prompt}"), false), (self.answer.clone(), true)];
@@ -84,12 +84,13 @@ impl Example {
 
 /// What the model's chat template renders, restated for the corpus (a test holds the two against each other).
 fn chat(tools: &[Value], user: &str, answer: &str) -> Vec<(String, bool)> {
-    let mut head = String::from("<s>");
-    if !tools.is_empty() {
+    let offer = if tools.is_empty() {
+        String::new()
+    } else {
         let signatures: Vec<String> = tools.iter().map(signature).collect();
-        head.push_str(&format!("<|system|>Tools: {}<|end|>", signatures.join("; ")));
-    }
-    head.push_str(&format!("<|user|>{user}<|end|><|assistant|>"));
+        format!("<|system|>Tools: {}<|end|>", signatures.join("; "))
+    };
+    let head = format!("<s>{offer}<|user|>{user}<|end|><|assistant|>");
     vec![(head, false), (answer.to_owned(), true), ("<|end|>".into(), true)]
 }
 
@@ -102,18 +103,18 @@ fn signature(tool: &Value) -> String {
 }
 
 /// The seeded generator behind every draw; its stream is fixed by the crate's documented algorithm (ChaCha8).
-pub struct Draw(ChaCha8Rng);
+pub(crate) struct Draw(ChaCha8Rng);
 
 impl Draw {
     /// A stream of its own per seed and stream number.
-    pub fn new(seed: u64, stream: u64) -> Self {
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         rng.set_stream(stream);
         Self(rng)
     }
 
     /// Uniform in `0..n` (by rejection; `n` > 0).
-    pub fn below(&mut self, n: u32) -> u32 {
+    pub(crate) fn below(&mut self, n: u32) -> u32 {
         let zone = u32::MAX - u32::MAX % n;
         loop {
             let x = self.0.next_u32();
@@ -124,17 +125,17 @@ impl Draw {
     }
 
     /// Uniform in `low..=high`.
-    pub fn between(&mut self, low: u32, high: u32) -> u32 {
+    pub(crate) fn between(&mut self, low: u32, high: u32) -> u32 {
         low + self.below(high - low + 1)
     }
 
     /// One of the items.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len() as u32) as usize]
     }
 
     /// A random order (Fisher–Yates).
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for i in (1..items.len()).rev() {
             items.swap(i, self.below(i as u32 + 1) as usize);
         }
@@ -153,7 +154,7 @@ fn hash(key: &str) -> u64 {
 }
 
 /// Draws one example of a family; `ease` in 0..=1 shortens it (1 = shortest), for a curriculum.
-pub fn draw(family: &str, rng: &mut Draw, ease: f64) -> Example {
+pub(crate) fn draw(family: &str, rng: &mut Draw, ease: f64) -> Example {
     match family {
         "arithmetic" => arithmetic::draw(rng, ease),
         "recall" => recall::draw(rng),
@@ -167,8 +168,13 @@ pub fn draw(family: &str, rng: &mut Draw, ease: f64) -> Example {
     }
 }
 
+/// Every held-out example of a family whose pool is small and fixed; none for the others, which are drawn.
+pub(crate) fn enumerate_held_out(family: &str, rng: &mut Draw) -> Option<Vec<Example>> {
+    (family == "recall").then(|| recall::held_out(rng))
+}
+
 /// The training stream: example `index` of `total`, never a held-out one. Deterministic in (seed, index).
-pub fn training_example(seed: u64, index: u64, total: u64) -> (&'static str, Example) {
+pub(crate) fn training_example(seed: u64, index: u64, total: u64) -> (&'static str, Example) {
     let mut rng = Draw::new(seed, index);
     let mut ticket = rng.below(FAMILIES.iter().map(|(_, share)| share).sum());
     let mut name = FAMILIES[0].0;

@@ -2,7 +2,7 @@
 
 use super::{Draw, Example, Prompt, in_share};
 
-pub fn draw(rng: &mut Draw) -> Example {
+pub(super) fn draw(rng: &mut Draw) -> Example {
     let n = rng.below(1000) as usize;
     let (language, words) = match rng.below(4) {
         0 => ("French", french(n)),

@@ -2,7 +2,7 @@
 
 use super::{Draw, Example, in_share};
 
-pub fn draw(rng: &mut Draw, ease: f64) -> Example {
+pub(super) fn draw(rng: &mut Draw, ease: f64) -> Example {
     let shorter = (ease * 4.0) as u32;
     if rng.below(2) == 0 {
         let length = rng.between(4, 8 - shorter);

@@ -52,7 +52,7 @@ const WEATHER: [&str; 8] = [
 ];
 const MOODS: [&str; 8] = ["happy", "tired", "proud", "curious", "worried", "calm", "surprised", "hungry"];
 
-pub fn draw(rng: &mut Draw) -> Example {
+pub(super) fn draw(rng: &mut Draw) -> Example {
     let text = scene(rng);
     Example {
         slice: "scene",
@@ -78,26 +78,20 @@ fn scene(rng: &mut Draw) -> String {
     let mut owner = first;
     for _ in 0..rng.between(2, 5) {
         let next = if owner.name == first.name { second } else { first };
+        let (sentence, changes_hands) = match rng.below(5) {
+            0 => (format!("{} gave the {thing} to {}, who was {}.", owner.name, next.name, rng.pick(&MOODS)), true),
+            1 => (format!("{} put the {adjective} {thing} in {} bag and walked on.", owner.pronoun, owner.possessive), false),
+            2 => (format!("\"Is this your {thing}?\" asked {}. {} was {}.", next.name, owner.name, rng.pick(&MOODS)), false),
+            3 => (format!("Then {} lost it {}, and {} picked it up.", owner.name, rng.pick(&PLACES), next.name), true),
+            _ => (format!("{} showed the {thing} to {} {}.", owner.pronoun, next.name, rng.pick(&PLACES)), false),
+        };
         text.push(' ');
-        match rng.below(5) {
-            0 => {
-                text.push_str(&format!("{} gave the {thing} to {}, who was {}.", owner.name, next.name, rng.pick(&MOODS)));
-                owner = next;
-            }
-            1 => text
-                .push_str(&format!("{} put the {adjective} {thing} in {} bag and walked on.", owner.pronoun, owner.possessive)),
-            2 => {
-                text.push_str(&format!("\"Is this your {thing}?\" asked {}. {} was {}.", next.name, owner.name, rng.pick(&MOODS)))
-            }
-            3 => {
-                text.push_str(&format!("Then {} lost it {}, and {} picked it up.", owner.name, rng.pick(&PLACES), next.name));
-                owner = next;
-            }
-            _ => text.push_str(&format!("{} showed the {thing} to {} {}.", owner.pronoun, next.name, rng.pick(&PLACES))),
+        text.push_str(&sentence);
+        if changes_hands {
+            owner = next;
         }
     }
-    text.push_str(&format!(" In the end the {thing} stayed with {}.", owner.name));
-    text
+    format!("{text} In the end the {thing} stayed with {}.", owner.name)
 }
 
 fn article(word: &str) -> &'static str {

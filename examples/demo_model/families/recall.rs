@@ -106,11 +106,33 @@ fn fact(person: &str, attribute: &Attribute) -> usize {
     (hash(&format!("{person}/{}", attribute.slice)) % attribute.values.len() as u64) as usize
 }
 
-pub fn draw(rng: &mut Draw) -> Example {
-    let person = rng.pick(&NAMES).clone();
+pub(super) fn draw(rng: &mut Draw) -> Example {
+    let person = rng.pick(&NAMES);
     let attribute = rng.pick(&ATTRIBUTES);
     let wording = rng.below(5) as usize;
-    let right = fact(&person, attribute);
+    question(rng, person, attribute, wording)
+}
+
+/// The held-out wording of every fact, each once, with drawn options.
+pub(super) fn held_out(rng: &mut Draw) -> Vec<Example> {
+    let mut all = Vec::new();
+    for person in NAMES.iter() {
+        for attribute in &ATTRIBUTES {
+            all.push(question(rng, person, attribute, held_out_wording(person, attribute)));
+        }
+    }
+    rng.shuffle(&mut all);
+    all
+}
+
+/// The wording in which a fact is asked in evaluation only.
+fn held_out_wording(person: &str, attribute: &Attribute) -> usize {
+    (hash(&format!("{person}/{}/wording", attribute.slice)) % attribute.wordings.len() as u64) as usize
+}
+
+/// One fact asked in one wording, with three drawn distractors of the same attribute.
+fn question(rng: &mut Draw, person: &str, attribute: &Attribute, wording: usize) -> Example {
+    let right = fact(person, attribute);
     let mut options: Vec<usize> = vec![right];
     while options.len() < 4 {
         let other = rng.below(attribute.values.len() as u32) as usize;
@@ -121,8 +143,8 @@ pub fn draw(rng: &mut Draw) -> Example {
     rng.shuffle(&mut options);
     Example {
         slice: attribute.slice,
-        held_out: hash(&format!("{person}/{}/wording", attribute.slice)) % 5 == wording as u64,
-        prompt: Prompt::Plain(attribute.wordings[wording].replace("{}", &person)),
+        held_out: wording == held_out_wording(person, attribute),
+        prompt: Prompt::Plain(attribute.wordings[wording].replace("{}", person)),
         answer: format!(" {}", attribute.values[right]),
         options: options.into_iter().map(|value| format!(" {}", attribute.values[value])).collect(),
         follow_ups: Vec::new(),

@@ -76,7 +76,7 @@ const TOOLS: [Tool; 10] = [
     },
 ];
 
-pub fn draw(rng: &mut Draw) -> Example {
+pub(super) fn draw(rng: &mut Draw) -> Example {
     let tool = rng.pick(&TOOLS);
     let values: Vec<Value> = tool.parameters.iter().map(|&(_, kind)| value(rng, kind)).collect();
     let request = rng.pick(&tool.requests);

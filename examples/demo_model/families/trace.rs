@@ -5,7 +5,7 @@ use super::{Draw, Example, in_share};
 const NAMES: [&str; 3] = ["a", "b", "c"];
 const LARGEST: u32 = 30;
 
-pub fn draw(rng: &mut Draw, ease: f64) -> Example {
+pub(super) fn draw(rng: &mut Draw, ease: f64) -> Example {
     let longest = if ease > 0.6 {
         2
     } else if ease > 0.2 {
@@ -15,15 +15,16 @@ pub fn draw(rng: &mut Draw, ease: f64) -> Example {
     };
     let lines = rng.between(2, longest);
     let mut values: [Option<u32>; 3] = [None; 3];
-    let mut program = String::new();
+    let mut assignments = Vec::new();
     let mut last = 0;
     for line in 0..lines {
         let target = if line + 1 == lines { rng.below(3) } else { line % 3 } as usize;
         let (expression, value) = expression(rng, &values);
-        program.push_str(&format!("{}={expression}\n", NAMES[target]));
+        assignments.push(format!("{}={expression}\n", NAMES[target]));
         values[target] = Some(value);
         last = target;
     }
+    let program = assignments.concat();
     let known: Vec<usize> = (0..3).filter(|&i| values[i].is_some()).collect();
     let asked = if rng.below(3) == 0 { *rng.pick(&known) } else { last };
     let answer = values[asked].expect("only known variables are asked for");
