@@ -20,6 +20,10 @@ const DRAWS: usize = 60_000;
 const ROWS: usize = 1_000;
 /// Rows of the perplexity text.
 const PROSE_ROWS: usize = 250;
+/// The slice of registers in which another code begins as the asked one does.
+const RIVALS: &str = "two codes begin so";
+/// Rows of registers in which two codes begin alike: they are hard enough to be a matter of luck, and luck hides losses.
+const RIVAL_ROWS: usize = 200;
 /// Numbers in the longest list to be sorted.
 const LONGEST_SORT: usize = 5;
 /// Raised whenever the rows change.
@@ -125,7 +129,7 @@ fn asked_slice(name: &str, example: &Example) -> Option<&'static str> {
             let begins_alike = |line: &&str| line.split_once(' ').is_some_and(|(_, code)| code.starts_with(first_digit(example)));
             match register.lines().filter(begins_alike).count() {
                 1 => Some("one code begins so"),
-                2 => Some("two codes begin so"),
+                2 => Some(RIVALS),
                 _ => None,
             }
         }
@@ -143,6 +147,9 @@ fn quotas(pool: &[(&'static str, Example)], rows: usize) -> BTreeMap<&'static st
     let mut available: BTreeMap<&'static str, usize> = BTreeMap::new();
     for &(slice, _) in pool {
         *available.entry(slice).or_default() += 1;
+    }
+    if let Some(rivals) = available.get_mut(RIVALS) {
+        *rivals = RIVAL_ROWS.min(*rivals);
     }
     let mut smallest_first: Vec<(usize, &'static str)> = available.iter().map(|(&slice, &count)| (count, slice)).collect();
     smallest_first.sort_unstable();

@@ -96,7 +96,7 @@ struct Work {
 #[derive(Args)]
 struct Recipe {
     /// Steps of the schedule
-    #[arg(long, default_value_t = 8_000)]
+    #[arg(long, default_value_t = 7_000)]
     steps: usize,
     /// Stop before this step, to go on later
     #[arg(long)]

@@ -12,7 +12,7 @@ use tokenizers::{
     TokenizerBuilder, TokenizerImpl,
 };
 
-use super::families::training_example;
+use super::families::vocabulary_example;
 
 /// Special tokens, in the order of their ids.
 pub(crate) const SPECIALS: [&str; 8] = ["<unk>", "<s>", "</s>", "<pad>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"];
@@ -52,7 +52,7 @@ pub(crate) fn train(path: &Path, seed: u64, examples: u64) -> Result<(), Error> 
             .with_decoder(Some(DecoderWrapper::from(ByteLevel::default())))
             .build()?;
     let texts = (0..examples).flat_map(|index| {
-        let (_, example) = training_example(seed, index * 7, examples * 7);
+        let example = vocabulary_example(seed, index * 7, examples * 7);
         example.segments().into_iter().map(|(text, _)| plain(&text)).collect::<Vec<_>>()
     });
     tokenizer.train(&mut trainer, texts)?;

@@ -28,6 +28,11 @@ pub(crate) const FAMILIES: [(&str, u32); 8] = [
     ("prose", 20),
 ];
 
+/// The shares in the last part of the corpus (from [`LATE`] on), where what is learned last gets more room.
+const LATE_SHARES: [u32; 8] = [220, 180, 80, 230, 70, 150, 50, 20];
+/// Where the last part of the corpus begins, as a share of all examples.
+const LATE: f64 = 0.58;
+
 /// How a family's prompt reaches the model.
 pub(crate) enum Prompt {
     /// The text itself.
@@ -173,19 +178,36 @@ pub(crate) fn enumerate_held_out(family: &str, rng: &mut Draw) -> Option<Vec<Exa
     (family == "recall").then(|| recall::held_out(rng))
 }
 
-/// The training stream: example `index` of `total`, never a held-out one. Deterministic in (seed, index).
+/// The training stream: example `index` of `total`, never a held-out one. Deterministic in (seed, index, total).
+///
+/// The first third goes from short to long. The last part mixes lengths in look-up and ordering and draws by
+/// [`LATE_SHARES`].
 pub(crate) fn training_example(seed: u64, index: u64, total: u64) -> (&'static str, Example) {
+    let late = index as f64 / total as f64 >= LATE;
+    example_at(seed, index, total, late)
+}
+
+/// The same stream without its last part: what the vocabulary is learned from, which was fixed before that part was.
+pub(crate) fn vocabulary_example(seed: u64, index: u64, total: u64) -> Example {
+    example_at(seed, index, total, false).1
+}
+
+/// Example `index` of `total`, by the late shares and lengths or by the others.
+fn example_at(seed: u64, index: u64, total: u64, late: bool) -> (&'static str, Example) {
     let mut rng = Draw::new(seed, index);
-    let mut ticket = rng.below(FAMILIES.iter().map(|(_, share)| share).sum());
+    let shares = if late { LATE_SHARES } else { FAMILIES.map(|(_, share)| share) };
+    let mut ticket = rng.below(shares.iter().sum());
     let mut name = FAMILIES[0].0;
-    for (family, share) in FAMILIES {
+    for ((family, _), share) in FAMILIES.iter().zip(shares) {
         name = family;
         if ticket < share {
             break;
         }
         ticket -= share;
     }
-    let ease = (1.0 - 3.0 * index as f64 / total as f64).max(0.0);
+    let mixed = late && matches!(name, "needle" | "ordering");
+    let progress = index as f64 / total as f64;
+    let ease = if mixed { f64::from(rng.below(1000)) / 1000.0 } else { (1.0 - 3.0 * progress).max(0.0) };
     loop {
         let example = draw(name, &mut rng, ease);
         if !example.held_out {

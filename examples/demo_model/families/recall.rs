@@ -2,6 +2,7 @@
 //!
 //! Four wordings of each fact are for training; the fifth, chosen by a hash, is asked in evaluation only.
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::{Draw, Example, Prompt, hash};
@@ -81,11 +82,14 @@ const ATTRIBUTES: [Attribute; 4] = [
 ];
 
 const PEOPLE: usize = 250;
+/// Options of a question in evaluation.
+const EVALUATION_OPTIONS: usize = 12;
+/// What an invented name begins with; none begins another, and every name ends in three letters of its last group.
+const HEADS: [&str; 16] =
+    ["Ar", "Bel", "Cor", "Dav", "El", "Fen", "Gor", "Hal", "Ir", "Jov", "Kel", "Lor", "Mir", "Nor", "Tam", "Zan"];
 
 /// The invented names, each of two syllable groups, all different.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-    const HEADS: [&str; 16] =
-        ["Ar", "Bel", "Cor", "Dav", "El", "Fen", "Gor", "Hal", "Ir", "Jov", "Kel", "Lor", "Mir", "Nor", "Tam", "Zan"];
     const MIDDLES: [&str; 8] = ["a", "e", "i", "o", "ul", "en", "is", "ad"];
     const TAILS: [&str; 8] = ["dor", "mir", "nia", "rik", "sha", "ton", "vel", "wyn"];
     let mut all = Vec::new();
@@ -110,19 +114,35 @@ pub(super) fn draw(rng: &mut Draw) -> Example {
     let person = rng.pick(&NAMES);
     let attribute = rng.pick(&ATTRIBUTES);
     let wording = rng.below(5) as usize;
-    question(rng, person, attribute, wording)
+    question(rng, (person, attribute), wording, (vec![fact(person, attribute)], 4))
 }
 
-/// The held-out wording of every fact, each once, with drawn options.
+/// The held-out wording of every fact, each once, among [`EVALUATION_OPTIONS`] options.
+///
+/// The distractors are first of all what is true of people whose names are alike: that is what a model mixes up.
 pub(super) fn held_out(rng: &mut Draw) -> Vec<Example> {
     let mut all = Vec::new();
     for person in NAMES.iter() {
         for attribute in &ATTRIBUTES {
-            all.push(question(rng, person, attribute, held_out_wording(person, attribute)));
+            let mut options = vec![fact(person, attribute)];
+            options.extend(NAMES.iter().filter(|other| are_alike(person, other)).map(|other| fact(other, attribute)));
+            let mut seen = HashSet::new();
+            options.retain(|&value| seen.insert(value));
+            options.truncate(EVALUATION_OPTIONS);
+            all.push(question(rng, (person, attribute), held_out_wording(person, attribute), (options, EVALUATION_OPTIONS)));
         }
     }
     rng.shuffle(&mut all);
     all
+}
+
+/// Whether two different names share two of their three syllable groups.
+fn are_alike(one: &str, other: &str) -> bool {
+    let parts = |name: &str| {
+        let (head, tail) = HEADS.iter().find(|head| name.starts_with(**head)).map_or((0, 0), |head| (head.len(), 3));
+        [0..head, head..name.len() - tail, name.len() - tail..name.len()].map(|part| name[part].to_owned())
+    };
+    one != other && parts(one).iter().zip(parts(other)).filter(|(a, b)| *a == b).count() == 2
 }
 
 /// The wording in which a fact is asked in evaluation only.
@@ -130,11 +150,14 @@ fn held_out_wording(person: &str, attribute: &Attribute) -> usize {
     (hash(&format!("{person}/{}/wording", attribute.slice)) % attribute.wordings.len() as u64) as usize
 }
 
-/// One fact asked in one wording, with three drawn distractors of the same attribute.
-fn question(rng: &mut Draw, person: &str, attribute: &Attribute, wording: usize) -> Example {
-    let right = fact(person, attribute);
-    let mut options: Vec<usize> = vec![right];
-    while options.len() < 4 {
+/// One fact asked in one wording, its options filled up to a number with drawn values of the same attribute.
+fn question(
+    rng: &mut Draw,
+    (person, attribute): (&str, &Attribute),
+    wording: usize,
+    (mut options, count): (Vec<usize>, usize),
+) -> Example {
+    while options.len() < count {
         let other = rng.below(attribute.values.len() as u32) as usize;
         if !options.contains(&other) {
             options.push(other);
@@ -145,7 +168,7 @@ fn question(rng: &mut Draw, person: &str, attribute: &Attribute, wording: usize)
         slice: attribute.slice,
         held_out: wording == held_out_wording(person, attribute),
         prompt: Prompt::Plain(attribute.wordings[wording].replace("{}", person)),
-        answer: format!(" {}", attribute.values[right]),
+        answer: format!(" {}", attribute.values[fact(person, attribute)]),
         options: options.into_iter().map(|value| format!(" {}", attribute.values[value])).collect(),
         follow_ups: Vec::new(),
     }
