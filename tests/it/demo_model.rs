@@ -295,12 +295,13 @@ fn registers_hold_the_asked_name_once_with_the_code_that_was_begun() {
 }
 
 #[test]
-fn options_are_four_and_hold_the_answer_once() {
+fn options_are_twelve_and_hold_the_answer_once() {
     let mut facts = HashSet::new();
     for row in rows("recall") {
         let options: Vec<&str> =
             row["options"].as_array().expect("a list").iter().map(|option| option.as_str().expect("a text")).collect();
-        assert_eq!(options.iter().collect::<HashSet<_>>().len(), 4, "{}", row["id"]);
+        assert_eq!(options.iter().collect::<HashSet<_>>().len(), 12, "{}", row["id"]);
+        assert_eq!(options.len(), 12, "{}", row["id"]);
         assert!(options.iter().all(|option| option.starts_with(' ')), "{}", row["id"]);
         assert!(options.contains(&format!(" {}", text(&row, "answer")).as_str()), "{}", row["id"]);
         facts.insert(text(&row, "context").to_owned());
