@@ -1,3 +1,54 @@
-//! The command line: the only room that prints, reads the environment or ends the process.
+//! The command line: the only room that prints, reads the environment or decides the exit code.
 
+mod args;
+mod failure;
+mod gate;
+mod init;
 pub mod progress;
+mod quantize;
+mod report;
+mod run;
+mod seats;
+mod settings;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use args::{Cli, Command};
+use failure::Failure;
+
+/// Parses the command line, does what it says and returns the documented exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    match dispatch() {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            terminal::complain(&failure);
+            ExitCode::from(failure.code)
+        }
+    }
+}
+
+/// The verbs.
+fn dispatch() -> Result<u8, Failure> {
+    let matches = match Cli::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(answer) => {
+            // Help and version are answers, not faults.
+            let code = u8::from(answer.use_stderr()) * failure::USAGE;
+            return answer.print().map(|()| code).map_err(|fault| Failure::internal(&fault));
+        }
+    };
+    let cli = Cli::from_arg_matches(&matches).map_err(|fault| Failure::usage(fault.to_string()))?;
+    let given = matches.subcommand().map_or(&matches, |(_, of_verb)| of_verb);
+    match cli.command {
+        None => run::run(&cli.run, given),
+        Some(Command::Run(args)) => run::run(&args, given),
+        Some(Command::Report(args)) => report::report(&args),
+        Some(Command::Gate(args)) => gate::gate(&args),
+        Some(Command::Quantize(args)) => quantize::quantize(&args),
+        Some(Command::Init(args)) => init::init(&args),
+    }
+}

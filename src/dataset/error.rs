@@ -82,7 +82,7 @@ impl DatasetError {
     /// What to do about it, where that is not plain from the sentence.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::Missing { .. } => "dataset paths start from the plan's folder".to_owned(),
+            Self::Missing { .. } => "dataset paths start from the suite's folder".to_owned(),
             Self::Unreadable { .. } | Self::UnknownKind { .. } => return None,
             Self::Unsupported { what, .. } if what.starts_with("an address") => {
                 "download the file and name it by its path".to_owned()

@@ -6,6 +6,7 @@
 
 mod answer;
 mod ids;
+mod moment;
 mod policy;
 mod request;
 mod sample;
@@ -16,6 +17,7 @@ mod verdict;
 
 pub use answer::{Answer, Finish, OptionScore, TokenDivergence};
 pub use ids::{Digest, SampleId, SubjectName, TaskName, UnitKey};
+pub use moment::Moment;
 pub use policy::{Budget, Margin, OnDoubt, Policy, TaskRule};
 pub use request::{Generation, Message, Request, RequestKind};
 pub use sample::{Sample, SampleCard, Target};

@@ -76,7 +76,7 @@ impl OpenError {
 }
 
 /// Opens a subject. Relative paths start from `root`; models quantized from the `canary` are kept in `cache`, named by the
-/// canary's digest, the recipe and the quantizer, and made again where a kept file isn't what was written. `progress` is
+/// canary's content, the recipe and the quantizer, and made again where a kept file isn't what was written. `progress` is
 /// told the weights quantized and the weights in all.
 ///
 /// Reads whole model files and computes: call it where blocking is allowed.
@@ -126,8 +126,7 @@ fn made(
     recipe: Recipe,
     (cache, progress): (&Path, &mut dyn FnMut(u64, u64)),
 ) -> Result<PathBuf, OpenError> {
-    let digest = source.facts().weights.as_str();
-    let short: String = digest.rsplit(':').next().unwrap_or(digest).chars().take(16).collect();
+    let short: String = content(source).chars().take(16).collect();
     let path = cache.join(format!("{short}-{recipe}-candle-{CANDLE}.gguf"));
     let note = path.with_extension("gguf.digest");
     if intact(&path, &note) {
@@ -142,6 +141,13 @@ fn made(
     let facts = facts.map_err(|source| OpenError::Weights { subject: subject.clone(), source })?;
     fs::write(&note, facts.weights.as_str()).map_err(unwritable(&note))?;
     Ok(path)
+}
+
+/// Hex digest of everything of a model that a file made from it holds: weights, shape, special tokens, vocabulary, template.
+fn content(source: &Checkpoint) -> String {
+    let facts = source.facts();
+    let parts = (&facts.weights, &facts.vocabulary, &facts.template, source.config(), source.special());
+    blake3::hash(format!("{parts:?}").as_bytes()).to_hex().to_string()
 }
 
 /// Whether a cached model holds the weights that were written. A file that can't be read counts as not there: it is made

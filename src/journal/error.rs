@@ -86,7 +86,9 @@ impl JournalError {
             Self::Empty { .. } => Some("start a new run: nothing had been answered in this one"),
             Self::Line { .. } => Some("restore the file from a copy, or start a new run"),
             Self::Format { .. } => Some("use the version of quantgate that wrote it, or a newer one"),
-            Self::Digest { .. } => Some("start a new run, or restore the plan"),
+            Self::Digest { .. } => {
+                Some("give the same flags as the run began with (--limit, --seed, --suite), restore the plan, or start a new run")
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use super::{JournalError, Replay};
+use crate::domain::{Digest, Moment};
 use crate::event::{Event, EventKind, RunHeader};
 
 /// The journal's file name.
@@ -100,56 +101,55 @@ pub fn run_id(reports: &Path, plan: &str, now_ms: u64) -> String {
     id
 }
 
-/// A time as `yyyymmdd-hhmmss` in UTC; the calendar by Hinnant's `civil_from_days` (eras of 400 years from 1 March).
+/// A time as `yyyymmdd-hhmmss` in UTC.
 fn stamp(now_ms: u64) -> String {
-    let seconds = now_ms / 1000;
-    let days = seconds / 86_400 + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let Moment { year, month, day, hour, minute, second } = Moment::utc(now_ms);
     format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
 }
 
-/// The run that began last, finished or not; none where the folder holds no run or is not there.
+/// The run that began last, finished or not, of one plan or of any; none where there is no such run.
 ///
 /// # Errors
 /// [`JournalError::Folder`] where the folder cannot be listed.
-pub fn latest(reports: &Path) -> Result<Option<RunFolder>, JournalError> {
-    newest(reports, |_| Ok(true))
+pub fn latest(reports: &Path, plan: Option<&Digest>) -> Result<Option<RunFolder>, JournalError> {
+    newest(reports, |_, header| Ok(is_of(header, plan)))
 }
 
-/// The run that began last among those that did not finish, for `--resume`.
+/// The run that began last among those of a plan, or of any, that did not finish, for `--resume`.
 ///
 /// # Errors
 /// [`JournalError::Folder`] where the folder cannot be listed, [`JournalError::File`] where a journal cannot be read.
-pub fn unfinished(reports: &Path) -> Result<Option<RunFolder>, JournalError> {
-    newest(reports, |folder| folder.is_finished().map(|finished| !finished))
+pub fn unfinished(reports: &Path, plan: Option<&Digest>) -> Result<Option<RunFolder>, JournalError> {
+    newest(reports, |folder, header| Ok(is_of(header, plan) && !folder.is_finished()?))
+}
+
+/// Whether a run is of a plan, where one is asked for.
+fn is_of(header: &RunHeader, plan: Option<&Digest>) -> bool {
+    plan.is_none_or(|digest| header.digest == *digest)
 }
 
 /// The newest run that is wanted; folders without a readable first event are no runs.
-fn newest(reports: &Path, wanted: impl Fn(&RunFolder) -> Result<bool, JournalError>) -> Result<Option<RunFolder>, JournalError> {
+fn newest(
+    reports: &Path,
+    wanted: impl Fn(&RunFolder, &RunHeader) -> Result<bool, JournalError>,
+) -> Result<Option<RunFolder>, JournalError> {
     let fault = |source| JournalError::Folder { path: reports.to_owned(), source };
     let entries = match fs::read_dir(reports) {
         Ok(entries) => entries,
         Err(missing) if missing.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(fault(source)),
     };
-    let mut found: Vec<(u64, PathBuf)> = Vec::new();
+    let mut found: Vec<(u64, PathBuf, RunHeader)> = Vec::new();
     for entry in entries {
         let folder = RunFolder::new(entry.map_err(fault)?.path());
-        if let Ok((began, _)) = folder.header() {
-            found.push((began, folder.path));
+        if let Ok((began, header)) = folder.header() {
+            found.push((began, folder.path, header));
         }
     }
-    found.sort();
-    for (_, path) in found.into_iter().rev() {
+    found.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+    for (_, path, header) in found.into_iter().rev() {
         let folder = RunFolder::new(path);
-        if wanted(&folder)? {
+        if wanted(&folder, &header)? {
             return Ok(Some(folder));
         }
     }

@@ -123,7 +123,10 @@ fn another_plan_is_refused_with_both_digests() {
     let error = Journal::resume(&folder, &Digest::new("blake3:2")).unwrap_err();
     let text = error.to_string();
     assert!(text.contains("blake3:1") && text.contains("blake3:2"), "{text}");
-    assert_eq!(error.hint(), Some("start a new run, or restore the plan"));
+    assert_eq!(
+        error.hint(),
+        Some("give the same flags as the run began with (--limit, --seed, --suite), restore the plan, or start a new run")
+    );
 }
 
 #[test]
@@ -186,7 +189,7 @@ fn ephemeral_events_are_not_kept() {
 #[test]
 fn the_newest_run_is_the_one_that_began_last_and_the_unfinished_one_is_found() {
     let reports = TempDir::new().unwrap();
-    assert_eq!(latest(&reports.path().join("nowhere")).unwrap(), None);
+    assert_eq!(latest(&reports.path().join("nowhere"), None).unwrap(), None);
     for (run, began, finished) in [("z", 10, false), ("b", 30, true), ("c", 20, false)] {
         let mut told = events(run, &[vec![0.5; 2000]]);
         told[0].at_ms = began;
@@ -198,8 +201,8 @@ fn the_newest_run_is_the_one_that_began_last_and_the_unfinished_one_is_found() {
     fs::create_dir(reports.path().join("not-a-run")).unwrap();
     fs::write(reports.path().join("README.md"), "").unwrap();
     let name = |found: Option<RunFolder>| found.unwrap().path().file_name().unwrap().to_owned();
-    assert_eq!(name(latest(reports.path()).unwrap()), "b");
-    assert_eq!(name(unfinished(reports.path()).unwrap()), "c");
+    assert_eq!(name(latest(reports.path(), None).unwrap()), "b");
+    assert_eq!(name(unfinished(reports.path(), None).unwrap()), "c");
 }
 
 #[test]

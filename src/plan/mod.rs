@@ -43,8 +43,8 @@ pub struct Plan {
     pub name: String,
     /// The folder that the plan's relative paths start from; empty for the working folder.
     pub root: PathBuf,
-    /// Digest of everything that can change a result: subjects, tasks, samples, settings, policy and seed, not paths
-    /// or concurrency.
+    /// Digest of everything that can change a result: subjects (models as the plan writes
+    /// them), tasks, rendered samples, settings, policy and seed; not folders of datasets, reports or cache, nor concurrency.
     pub digest: Digest,
     /// Seed of everything that is random.
     pub seed: u64,
@@ -93,12 +93,13 @@ impl Plan {
         }
         let mut faults = Vec::new();
         let file = file::read(path, overrides, &mut faults)?;
-        let sources = tasks::Sources { root: &file.root, seed: file.seed, limit: overrides.limit };
+        let sources = tasks::Sources { seed: file.seed, limit: overrides.limit };
         let tasks = tasks::plan(&file.suites, sources, &mut faults);
         let policy = file.policy.unwrap_or_else(policy::unset);
         // With a suite missing, every rule for its tasks would look misspelt.
         if let Some(tasks) = &tasks {
             rules::check(&policy, tasks, &mut faults);
+            faults.extend(rules::nothing_gates(&policy.policy, tasks));
         }
         let (Some(tasks), true) = (tasks, faults.is_empty()) else { return Err(Diagnostics(faults)) };
         let warnings = floor::warnings(&policy.policy, &tasks);

@@ -5,6 +5,9 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use serde_json::Value;
 
+/// Steps that one template may take: plenty for a prompt, and an end to a loop without one.
+const FUEL: u64 = 1_000_000;
+
 use super::order;
 use crate::dataset::Row;
 use crate::domain::{Generation, Message, Request, RequestKind, Sample, SampleId, ScorerSpec, Target, Task};
@@ -43,6 +46,7 @@ impl<'t> Renderer<'t> {
     pub(super) fn new(task: &'t Task, seed: u64) -> Result<Self, Vec<Fault>> {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
         environment.set_auto_escape_callback(|_| AutoEscape::None);
         let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
         environment.set_syntax(syntax.expect("the delimiters are the usual ones"));

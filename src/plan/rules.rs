@@ -2,7 +2,7 @@
 
 use super::PlannedTask;
 use super::policy::PolicyFile;
-use crate::domain::{MetricKind, TaskName};
+use crate::domain::{MetricKind, Policy, TaskName};
 use crate::suite::{Diagnostic, Place, nearest};
 
 /// Adds a fault for each rule that no task answers to, or that asks of a task what it can't give.
@@ -30,6 +30,16 @@ pub(super) fn check(file: &PolicyFile, tasks: &[PlannedTask], faults: &mut Vec<D
         let message = format!("`{}` is measured on perplexity tasks, and there is none", budget.metric);
         faults.push(Diagnostic::new(message, Some("add a perplexity task, or remove the rule")).at(place.clone()));
     }
+}
+
+/// A fault where the verdict would depend on nothing: no task gates and no metric has a budget.
+pub(super) fn nothing_gates(policy: &Policy, tasks: &[PlannedTask]) -> Option<Diagnostic> {
+    let gates = |planned: &PlannedTask| {
+        planned.task.metric == MetricKind::Accuracy && policy.gates(&planned.task.name, planned.task.gating)
+    };
+    let decided = tasks.is_empty() || tasks.iter().any(gates) || !policy.budgets.is_empty();
+    let hint = "set `gating = true` for a task, or give a metric a max";
+    (!decided).then(|| Diagnostic::new("no task gates and no metric has a budget: nothing would be decided", Some(hint)))
 }
 
 fn find<'t>(name: &TaskName, tasks: &'t [PlannedTask], place: &Place, faults: &mut Vec<Diagnostic>) -> Option<&'t PlannedTask> {

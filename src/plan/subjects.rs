@@ -4,10 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::domain::{Arithmetic, EngineSpec, LocalSpec, ModelSource, Role, ScriptedSpec, Subject, SubjectName};
 use crate::suite::{Section, nearest};
-
-/// The quantizations that `quantize` can make; the same words as `quantgate quantize --to`.
-pub(super) const QUANTIZATIONS: [&str; 14] =
-    ["f32", "f16", "bf16", "q8_0", "q6_k", "q5_k", "q5_k_m", "q5_0", "q4_k", "q4_k_m", "q4_0", "q3_k", "q3_k_m", "q2_k"];
+use crate::weights::Recipe;
 
 /// Engines that are meant to come; named so that their users are not told of a misspelling.
 const PLANNED: [&str; 10] =
@@ -92,7 +89,7 @@ fn local(section: &Section<'_>, role: Role, root: &Path) -> LocalSpec {
         }
         Some(path)
     };
-    let words = QUANTIZATIONS.map(|word| (word, word));
+    let words: Vec<(&str, &str)> = Recipe::names().map(|word| (word, word)).collect();
     let (model, quantize) = (existing("model"), section.word("quantize", &words));
     let name = section.name();
     match (role, section.has("model"), section.has("quantize")) {

@@ -13,9 +13,7 @@ use crate::suite::{Diagnostic, Place, SuiteFile, TaskPlaces};
 
 /// Where tasks come from and how many of their samples are asked.
 #[derive(Clone, Copy)]
-pub(super) struct Sources<'a> {
-    /// The folder that dataset paths start from.
-    pub(super) root: &'a Path,
+pub(super) struct Sources {
     /// The plan's seed.
     pub(super) seed: u64,
     /// Most samples a task.
@@ -26,7 +24,7 @@ pub(super) struct Sources<'a> {
 type Datasets = BTreeMap<PathBuf, Option<Dataset>>;
 
 /// Every task of the suites, in order; none where a suite can't be read. Faults are added to `faults`.
-pub(super) fn plan(suites: &[SuiteRef], sources: Sources<'_>, faults: &mut Vec<Diagnostic>) -> Option<Vec<PlannedTask>> {
+pub(super) fn plan(suites: &[SuiteRef], sources: Sources, faults: &mut Vec<Diagnostic>) -> Option<Vec<PlannedTask>> {
     let (mut tasks, mut datasets, mut complete) = (Vec::new(), Datasets::new(), true);
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for suite in suites {
@@ -34,7 +32,9 @@ pub(super) fn plan(suites: &[SuiteRef], sources: Sources<'_>, faults: &mut Vec<D
             complete = false;
             continue;
         };
-        for (task, places) in file.suite.tasks.into_iter().zip(file.places) {
+        let folder = suite.path.parent().unwrap_or(Path::new(""));
+        for (mut task, places) in file.suite.tasks.into_iter().zip(file.places) {
+            task.dataset.path = folder.join(&task.dataset.path);
             if let Some(other) = seen.insert(task.name.as_str().to_owned(), suite.path.display().to_string()) {
                 let message = format!("two tasks are named `{}`: {other} has it too", task.name);
                 let fault = Diagnostic::new(message, Some("names are unique within a plan, over all of its suites"));
@@ -77,7 +77,7 @@ fn card(task: &Task, digest: &str, samples: usize) -> TaskCard {
         gating: task.gating,
         chance: task.chance,
         band: task.band,
-        dataset: task.dataset.path.display().to_string(),
+        dataset: task.dataset.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         digest: digest.into(),
         samples,
     }
@@ -87,11 +87,13 @@ fn card(task: &Task, digest: &str, samples: usize) -> TaskCard {
 fn read(
     task: &Task,
     places: &TaskPlaces,
-    sources: Sources<'_>,
+    sources: Sources,
     (datasets, faults): (&mut Datasets, &mut Vec<Diagnostic>),
 ) -> Option<PlannedTask> {
-    let path = sources.root.join(&task.dataset.path);
-    let dataset = datasets.entry(path).or_insert_with_key(|path| open(path, &places.of("dataset"), faults)).as_ref()?;
+    let dataset = datasets
+        .entry(task.dataset.path.clone())
+        .or_insert_with_key(|path| open(path, &places.of("dataset"), faults))
+        .as_ref()?;
     let rows: Vec<&Row> = dataset.rows.iter().collect();
     if let Some(wanted) = task.dataset.subset.filter(|subset| subset.rows > rows.len()) {
         let message =
@@ -178,9 +180,15 @@ fn sentence(fault: &Fault, rows: &[&Row], dataset: &Dataset, places: &TaskPlaces
 
 /// The accuracy of guessing: the mean of one over the number of options.
 fn guessing(samples: &[Sample]) -> f64 {
-    let shares = samples.iter().map(|sample| match &sample.request {
-        Request::Choice { options, .. } => 1.0 / options.len() as f64,
-        _ => 0.0,
-    });
-    shares.sum::<f64>() / samples.len().max(1) as f64
+    // By number of options, so that equal numbers give exactly one over it.
+    let mut counts: BTreeMap<usize, usize> = BTreeMap::new();
+    for sample in samples {
+        if let Request::Choice { options, .. } = &sample.request {
+            *counts.entry(options.len()).or_default() += 1;
+        }
+    }
+    match counts.keys().collect::<Vec<_>>()[..] {
+        [options] => 1.0 / *options as f64,
+        _ => counts.iter().map(|(&options, &n)| n as f64 / options as f64).sum::<f64>() / samples.len().max(1) as f64,
+    }
 }

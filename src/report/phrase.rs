@@ -1,6 +1,7 @@
 //! Numbers and dates as every format writes them.
 
 use super::model::TaskResult;
+use crate::domain::Moment;
 use crate::gate::wording::signed_points;
 use crate::stats::Interval;
 
@@ -69,18 +70,10 @@ pub(super) fn with_interval(value: f64, interval: Option<Interval>) -> String {
     }
 }
 
-/// Milliseconds since the Unix epoch as `2026-11-22 15:04 UTC` (Howard Hinnant's civil-from-days).
+/// Milliseconds since the Unix epoch as `2026-11-22 15:04 UTC`.
 pub(super) fn instant(ms: u64) -> String {
-    let (days, minutes) = (ms / 86_400_000, ms % 86_400_000 / 60_000);
-    let z = days + 719_468;
-    let (era, doe) = (z / 146_097, z % 146_097);
-    let yoe = (doe - doe / 1460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + u64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02} UTC", minutes / 60, minutes % 60)
+    let Moment { year, month, day, hour, minute, .. } = Moment::utc(ms);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
 }
 
 /// A duration: `840 ms`, `12.3 s`, `2 min 05 s`.

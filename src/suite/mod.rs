@@ -46,7 +46,7 @@ pub struct SuiteFile {
 
 impl SuiteFile {
     /// Reads a suite file. Its keys are `name`, `about` and `[[task]]`; those of a task are described in
-    /// `suites/standard.toml`. Dataset paths are kept as written: they start from the folder of the plan.
+    /// `suites/standard.toml`. Dataset paths are kept as written: they start from the suite's folder.
     ///
     /// # Errors
     /// Every fault of the file.

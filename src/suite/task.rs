@@ -29,7 +29,7 @@ pub(super) fn read(section: &Section<'_>) -> Task {
     // Without a kind, what depends on it is read as for generate, whose keys have no conditions of their own.
     let given = section.word("kind", &KINDS);
     let kind = given.unwrap_or(RequestKind::Generate);
-    let path = section.required_text("dataset", "name a .jsonl or .csv file, from the folder of the plan");
+    let path = section.required_text("dataset", "name a .jsonl or .csv file, from the folder of the suite");
     let dataset = DatasetRef { path: PathBuf::from(path), subset: subset(section) };
     let prompt = prompt(section, kind, given.is_some());
     let generation = generation(section, kind, given.is_some());

@@ -318,7 +318,7 @@ fn carets_stand_below_what_they_mean_in_lines_with_tabs_and_wide_letters() {
       |
     3 | 	{ name = "t", about = "é", kind = "chit" } ]
       | 	^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
-      = hint: name a .jsonl or .csv file, from the folder of the plan
+      = hint: name a .jsonl or .csv file, from the folder of the suite
 
     task `t` has no `prompt`
      --> suite.toml:3:2

@@ -21,7 +21,7 @@ use super::{Config, Facts, Special, WeightsError, vocabulary};
 pub enum Stored {
     /// Blocks with scales, shape [rows, columns].
     Quantized(QTensor),
-    /// f32, f16 or bf16 on the CPU, shape [rows, columns] or [n].
+    /// f32, f16 or bf16 on the CPU, shape `[rows, columns]` or `[n]`.
     Plain(Tensor),
 }
 
@@ -43,7 +43,15 @@ impl Checkpoint {
     ///
     /// `tokenizer` names a tokenizer.json to use in place of the model's own. Reads every weight once, for its digest.
     pub fn open(path: &Path, tokenizer: Option<&Path>) -> Result<Self, WeightsError> {
-        let tokenizer = tokenizer.map(vocabulary::from_file).transpose()?;
+        let given = tokenizer.map(vocabulary::from_file).transpose()?;
+        // A tokenizer that doesn't fit is the fault of the file that was named, not of the model.
+        Self::open_with(path, given).map_err(|error| match (error, tokenizer) {
+            (WeightsError::Tokenizer { problem, .. }, Some(named)) => WeightsError::tokenizer(named, problem),
+            (error, _) => error,
+        })
+    }
+
+    fn open_with(path: &Path, tokenizer: Option<Tokenizer>) -> Result<Self, WeightsError> {
         if path.is_dir() || has_extension(path, "safetensors") {
             return Self::from_folder(Folder::open(path)?, tokenizer);
         }
@@ -136,7 +144,7 @@ impl Checkpoint {
         self.entries.contains_key(name)
     }
 
-    /// A tensor in f32 on the CPU, de-quantized; shape [rows, columns] or [n].
+    /// A tensor in f32 on the CPU, de-quantized; shape `[rows, columns]` or `[n]`.
     ///
     /// Names are GGUF's: `token_embd.weight`, `blk.N.attn_q.weight` and so on. The rows of q and k are in the file's own
     /// order: see [`Config::rope`].

@@ -66,7 +66,7 @@ impl Config {
             context: keys.count("max_position_embeddings")?,
             rope_base: keys.rope_base()?,
             norm_epsilon: keys.real_or("rms_norm_eps", 1e-6)?,
-            tied: json.get("tie_word_embeddings").and_then(Json::as_bool).unwrap_or(false),
+            tied: keys.flag("tie_word_embeddings")?,
             rope: RopeOrder::Half,
         };
         config.check(path)
@@ -154,6 +154,12 @@ impl JsonKeys<'_> {
     fn real_or(&self, key: &str, default: f32) -> Result<f32, WeightsError> {
         let Some(value) = self.find(key) else { return Ok(default) };
         value.as_f64().map(|real| real as f32).ok_or_else(|| WeightsError::key(self.path, key, "must be a number"))
+    }
+
+    /// False where the key is absent.
+    fn flag(&self, key: &str) -> Result<bool, WeightsError> {
+        let Some(value) = self.find(key) else { return Ok(false) };
+        value.as_bool().ok_or_else(|| WeightsError::key(self.path, key, "must be true or false"))
     }
 
     /// The base's two homes: its own key, and the `rope_parameters` of newer files.

@@ -552,7 +552,6 @@ fn vector_files() -> Vec<PathBuf> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the summary is for whoever reads the test's output")]
 fn every_built_function_agrees_with_its_reference_vectors() {
     let mut rows = BTreeMap::<String, usize>::new();
     let (mut faults, mut pending) = (Vec::new(), BTreeSet::new());

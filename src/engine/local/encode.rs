@@ -33,11 +33,20 @@ impl Vocabulary {
         self.context
     }
 
-    /// The ids of a text; `whole` adds what the tokenizer puts around a text of its own.
+    /// The ids of a text; `whole` adds what the tokenizer puts before a text of its own. An end token that it puts behind
+    /// is left out: what is asked for comes after.
     fn ids(&self, text: &str, whole: bool) -> Result<Vec<u32>, Failure> {
-        let encoding = self.checkpoint.tokenizer().encode_fast(text, whole);
-        let encoding = encoding.map_err(|error| failed(format!("the tokenizer failed: {error}")))?;
-        Ok(encoding.get_ids().to_vec())
+        let encode = |whole| {
+            let encoding = self.checkpoint.tokenizer().encode_fast(text, whole);
+            let encoding = encoding.map_err(|error| failed(format!("the tokenizer failed: {error}")))?;
+            Ok(encoding.get_ids().to_vec())
+        };
+        let mut ids: Vec<u32> = encode(whole)?;
+        let ends = ids.last().is_some_and(|last| self.checkpoint.special().eos.contains(last));
+        if whole && ends && encode(false)?.last() != ids.last() {
+            ids.pop();
+        }
+        Ok(ids)
     }
 
     /// The token that stands before the first: BOS, or else the first end token.
@@ -103,14 +112,6 @@ impl Vocabulary {
         }
         let (length, context) = (span.input.len(), self.context);
         Err(refused(format!("the prompt has {length} tokens, and the model's context holds {context}")))
-    }
-
-    /// A document, scored from its first token on, in one piece.
-    pub(super) fn document(&self, text: &str) -> Result<Span, Failure> {
-        let targets = self.content(text)?;
-        let mut input = vec![self.start()?];
-        input.extend(&targets[..targets.len() - 1]);
-        self.fitting(Span { input, targets })
     }
 
     /// A document of any length, in lm-evaluation-harness's rolling windows: disjoint runs of scored tokens, each window

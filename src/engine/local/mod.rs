@@ -194,18 +194,21 @@ impl Inner {
         }
     }
 
-    /// The distributions of every document.
+    /// The distributions of every document; one that is longer than the context goes through rolling windows.
     fn distributions(&self, texts: &[String]) -> Answers<Distribution> {
-        let spans: Vec<_> = texts.par_iter().map(|text| self.vocabulary.document(text)).collect();
-        let valid: Vec<Span> = spans.iter().flatten().cloned().collect();
+        let windows: Vec<_> = texts.par_iter().map(|text| self.vocabulary.windows(text)).collect();
+        let valid: Vec<Span> = windows.iter().flatten().flatten().cloned().collect();
         let mut rows = score::distributions(&self.decoder, &valid).into_iter();
         let vocabulary = self.decoder.vocabulary();
-        let finish = |span: Result<Span, Failure>| {
-            let span = span?;
-            let rows = rows.next().unwrap_or_else(|| Err(failed("a distribution is missing".into())))?;
-            Ok(Distribution { tokens: span.targets, rows: rows.concat(), vocabulary })
+        let finish = |windows: Result<Vec<Span>, Failure>| {
+            let windows = windows?;
+            // All of them are taken before a failure is looked at: the next document's come after.
+            let own: Vec<_> = rows.by_ref().take(windows.len()).collect();
+            let own: Vec<Vec<Vec<f32>>> = own.into_iter().collect::<Result<_, _>>()?;
+            let tokens = windows.into_iter().flat_map(|window| window.targets).collect();
+            Ok(Distribution { tokens, rows: own.concat().concat(), vocabulary })
         };
-        spans.into_iter().map(finish).collect()
+        windows.into_iter().map(finish).collect()
     }
 }
 

@@ -2,14 +2,21 @@
 
 #![expect(clippy::inline_always, reason = "the whole kernel has to be compiled with the wide instructions of its caller")]
 
+use std::sync::OnceLock;
+
 use crate::weights::RopeOrder;
 
-/// The angles of every position.
+/// Positions of one block of angles: a context of a million costs nothing until a text is that long.
+const BLOCK: usize = 4096;
+
+/// The angles of every position, computed when first needed.
 pub(super) struct Rope {
     order: RopeOrder,
     half: usize,
-    /// `[position, 2, half]`: the cosines of a position, then its sines.
-    table: Vec<f32>,
+    /// `head_size / 2` of them.
+    frequencies: Vec<f32>,
+    /// Blocks of `[position, 2, half]`: the cosines of a position, then its sines.
+    blocks: Vec<OnceLock<Vec<f32>>>,
 }
 
 impl Rope {
@@ -19,20 +26,28 @@ impl Rope {
         let half = head_size / 2;
         let step = |i: usize| f64::from(base).powf(2.0 * i as f64 / head_size as f64) as f32;
         let frequencies: Vec<f32> = (0..half).map(|i| 1.0 / step(i)).collect();
-        let mut table = Vec::with_capacity(context * half * 2);
-        for position in 0..context {
-            let angles = || frequencies.iter().map(|f| f64::from(position as f32 * f));
-            table.extend(angles().map(|a| a.cos() as f32));
-            table.extend(angles().map(|a| a.sin() as f32));
-        }
-        Self { order, half, table }
+        let blocks = (0..context.div_ceil(BLOCK)).map(|_| OnceLock::new()).collect();
+        Self { order, half, frequencies, blocks }
+    }
+
+    /// The angles of a block of positions.
+    fn block(&self, block: usize) -> &[f32] {
+        self.blocks[block].get_or_init(|| {
+            let mut table = Vec::with_capacity(BLOCK * self.half * 2);
+            for position in block * BLOCK..(block + 1) * BLOCK {
+                let angles = || self.frequencies.iter().map(|f| f64::from(position as f32 * f));
+                table.extend(angles().map(|a| a.cos() as f32));
+                table.extend(angles().map(|a| a.sin() as f32));
+            }
+            table
+        })
     }
 
     /// Turns one head (`head_size` long) from `source` into `out`.
     #[inline(always)]
     pub(super) fn turn(&self, position: usize, source: &[f32], out: &mut [f32]) {
         let half = self.half;
-        let (cos, sin) = self.table[position * 2 * half..(position + 1) * 2 * half].split_at(half);
+        let (cos, sin) = self.block(position / BLOCK)[position % BLOCK * 2 * half..][..2 * half].split_at(half);
         match self.order {
             RopeOrder::Half => {
                 let (a, b) = source.split_at(half);

@@ -12,8 +12,16 @@ fn too_few_samples_for_the_margin_are_a_warning_and_no_fault() {
     place.change("plan.toml", "2pp", "1pp");
     let warning = "too few samples to ever PASS a margin of 1pp at alpha 0.05, which takes at least 268: sums (200)";
     assert_eq!(place.load().warnings, [warning]);
-    place.change("plan.toml", "1pp\"", "1pp\"\nrule = [{ task = \"sums\", gating = false }]");
-    assert_eq!(place.load().warnings, Vec::<String>::new(), "a task that doesn't gate needs no size");
+}
+
+#[test]
+fn a_plan_in_which_nothing_gates_is_refused() {
+    let place = Place::new();
+    place.change("plan.toml", "2pp\"", "2pp\"\nrule = [{ task = \"sums\", gating = false }]");
+    assert_snapshot!(place.faults(), @r"
+    no task gates and no metric has a budget: nothing would be decided
+      hint: set `gating = true` for a task, or give a metric a max
+    ");
 }
 
 #[test]

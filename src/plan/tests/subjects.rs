@@ -70,12 +70,12 @@ quantize = \"q4_0\"
        |        ^^^^^^^^
        = hint: call the variant by its quantization
 
-    `quantize` is one of f32, f16, bf16, q8_0, q6_k, q5_k, q5_k_m, q5_0, q4_k, q4_k_m, q4_0, q3_k, q3_k_m, q2_k, not `q4_km`
+    `quantize` is one of f32, f16, bf16, q8_0, q6_k, q5_k_m, q5_k, q5_0, q4_k_m, q4_k, q4_0, q3_k_m, q3_k, q2_k, not `q4_km`
       --> plan.toml:18:12
        |
     18 | quantize = "q4_km"
        |            ^^^^^^^
-       = hint: did you mean `q4_k`?
+       = hint: did you mean `q4_k_m`?
 
     variant `both` has both `model` and `quantize`
       --> plan.toml:23:12
@@ -198,7 +198,7 @@ fn a_missing_model_suite_or_dataset_is_named_where_it_is_asked_for() {
       |
     6 | dataset = "sum.jsonl"
       |           ^^^^^^^^^^^
-      = hint: dataset paths start from the plan's folder
+      = hint: dataset paths start from the suite's folder
     "#);
     let missing = Plan::load(Path::new("nowhere.toml"), &Overrides::default()).expect_err("there is no such plan");
     assert_snapshot!(missing.to_string(), @r#"

@@ -129,6 +129,7 @@ pub(super) fn plan() -> Plan {
         policy,
         reports: PathBuf::new(),
         cache: PathBuf::new(),
+        warnings: Vec::new(),
     }
 }
 

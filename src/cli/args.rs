@@ -1,0 +1,147 @@
+//! The command line as typed: flags, their environment names and their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Decides, with statistical evidence, whether a quantized language model may replace its full-precision original.
+///
+/// Without a command, runs the plan in `quantgate.toml`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "quantgate",
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Exit codes: 0 PASS · 1 FAIL · 2 usage or configuration error · 3 INCONCLUSIVE · 4 INVALID · 70 internal error · 130 interrupted"
+)]
+pub(super) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    /// Flags of `run`, which is what happens without a command.
+    #[command(flatten)]
+    pub(super) run: RunArgs,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Ask canary and variants, compare them and give the verdict
+    Run(RunArgs),
+    /// Make a run's reports again from its journal, byte for byte
+    Report(ReportArgs),
+    /// Give the verdict on a finished run, with its own policy or another
+    Gate(GateArgs),
+    /// Write a model as GGUF in another quantization
+    Quantize(QuantizeArgs),
+    /// Write a commented plan to start from
+    Init(InitArgs),
+}
+
+/// Flags of `run`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct RunArgs {
+    /// The plan
+    #[arg(default_value = "quantgate.toml", value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// A suite to run in place of the plan's (may be repeated)
+    #[arg(long = "suite", env = "QUANTGATE_SUITES", value_name = "FILE", value_delimiter = ',')]
+    pub(super) suites: Option<Vec<PathBuf>>,
+    /// Seed of everything random, in place of the plan's
+    #[arg(long, env = "QUANTGATE_SEED")]
+    pub(super) seed: Option<u64>,
+    /// Ask only this many samples of each task (a seeded subset)
+    #[arg(long, env = "QUANTGATE_LIMIT", value_name = "N")]
+    pub(super) limit: Option<usize>,
+    /// Go on with a run that was stopped: the newest unfinished one, or this folder; where none is unfinished, the newest
+    /// run of this plan is reported again, or a new one begins
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "latest")]
+    pub(super) resume: Option<PathBuf>,
+    /// The folder that run folders are made in
+    #[arg(long, env = "QUANTGATE_REPORTS", value_name = "DIR")]
+    pub(super) reports: Option<PathBuf>,
+    /// The folder that quantized variants are kept in
+    #[arg(long, env = "QUANTGATE_CACHE", value_name = "DIR")]
+    pub(super) cache: Option<PathBuf>,
+    /// Requests under way at once, for each subject that has a machine of its own
+    #[arg(long, env = "QUANTGATE_CONCURRENCY", value_name = "N", value_parser = at_least_one)]
+    pub(super) concurrency: Option<usize>,
+    /// Threads of the in-process engine [default: one per core]
+    #[arg(long, env = "QUANTGATE_THREADS", value_name = "N", value_parser = at_least_one)]
+    pub(super) threads: Option<usize>,
+    /// Samples of a batch of the in-process engine
+    #[arg(long, env = "QUANTGATE_BATCH", value_name = "N", default_value = "128", value_parser = at_least_one)]
+    pub(super) batch: usize,
+    /// Plain lines in place of progress bars
+    #[arg(long, env = "QUANTGATE_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(super) no_progress: bool,
+    /// Print each setting, its value and where that came from, and stop
+    #[arg(long)]
+    pub(super) show_settings: bool,
+}
+
+/// Flags of `report`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct ReportArgs {
+    /// A run's folder, or `latest`
+    #[arg(default_value = "latest", value_name = "RUN")]
+    pub(super) run: PathBuf,
+    /// The folder that `latest` looks in
+    #[arg(long, env = "QUANTGATE_REPORTS", value_name = "DIR", default_value = "reports")]
+    pub(super) reports: PathBuf,
+}
+
+/// Flags of `gate`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct GateArgs {
+    /// A run's folder, or `latest`
+    #[arg(default_value = "latest", value_name = "RUN")]
+    pub(super) run: PathBuf,
+    /// A TOML file whose [policy] is used in place of the run's own
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
+    /// The folder that `latest` looks in
+    #[arg(long, env = "QUANTGATE_REPORTS", value_name = "DIR", default_value = "reports")]
+    pub(super) reports: PathBuf,
+}
+
+/// Flags of `quantize`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct QuantizeArgs {
+    /// A Hugging Face folder, a safetensors file or a GGUF file in f32, f16 or bf16
+    #[arg(value_name = "MODEL")]
+    pub(super) model: PathBuf,
+    /// A type, as `llama-quantize` names it: `f32`, `f16`, `bf16`, `q8_0`, `q6_k`, `q5_0`, `q4_0`, `q2_k`, or a mix: `q5_k_m`, `q4_k_m`,
+    /// `q3_k_m` (also called `q5_k`, `q4_k`, `q3_k`)
+    #[arg(long, value_name = "TYPE")]
+    pub(super) to: String,
+    /// The GGUF file to write [default: the model's name with the type, in the current folder]
+    #[arg(long, value_name = "FILE")]
+    pub(super) out: Option<PathBuf>,
+    /// A tokenizer.json to use in place of the model's own
+    #[arg(long, value_name = "FILE")]
+    pub(super) tokenizer: Option<PathBuf>,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// Flags of `init`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct InitArgs {
+    /// Where to write it
+    #[arg(default_value = "quantgate.toml", value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Replace a file that is there
+    #[arg(long)]
+    pub(super) force: bool,
+}
+
+/// Reads a count that may not be zero.
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(fault) => Err(fault.to_string()),
+    }
+}
