@@ -24,8 +24,8 @@ const PROSE_ROWS: usize = 250;
 const RIVALS: &str = "two codes begin so";
 /// Rows of registers in which two codes begin alike: they are hard enough to be a matter of luck, and luck hides losses.
 const RIVAL_ROWS: usize = 200;
-/// Numbers in the longest list to be sorted.
-const LONGEST_SORT: usize = 5;
+/// The slice of number words that are asked for more politely than training ever did.
+const REWORDED: &str = "another wording";
 /// Raised whenever the rows change.
 const REVISION: &str = "1";
 /// What the datasets may be used under.
@@ -117,13 +117,13 @@ fn dataset(name: &'static str, stream: u64) -> Dataset {
 
 /// The slice under which evaluation asks an example; none where it is left out.
 ///
-/// The model is to be good and not perfect, so two families are asked at a part of what the generator draws: sorting at
-/// its shorter lists, and registers by a code's first digit, at most one other code beginning with the same.
+/// The model is to be good and not perfect. So a fifth of the number words are asked for in another wording, and registers
+/// by a code's first digit, at most one other code beginning with the same.
 fn asked_slice(name: &str, example: &Example) -> Option<&'static str> {
     match (name, &example.prompt) {
-        ("ordering", Prompt::Plain(question)) => {
-            let length = question.split(' ').count() - 1;
-            (example.slice == "reverse" || length <= LONGEST_SORT).then_some(example.slice)
+        ("numerals", Prompt::Chat(question)) => {
+            let number: Option<u32> = question.split(' ').nth(1).and_then(|number| number.parse().ok());
+            Some(if number.is_some_and(|number| number % 4 == 1) { REWORDED } else { example.slice })
         }
         ("needle", Prompt::Plain(register)) => {
             let begins_alike = |line: &&str| line.split_once(' ').is_some_and(|(_, code)| code.starts_with(first_digit(example)));
@@ -182,6 +182,10 @@ fn row(name: &str, number: usize, slice: &str, example: &Example) -> Value {
         "recall" => {
             json!({ "id": id, "slice": slice, "context": prompt, "options": example.options, "answer": answer })
         }
+        "numerals" if slice == REWORDED => {
+            let question = prompt.replacen("Write", "Please write", 1);
+            json!({ "id": id, "slice": slice, "question": question, "answer": answer })
+        }
         "trace" => json!({ "id": id, "slice": slice, "program": prompt, "answer": answer }),
         "needle" => {
             let (begun, rest) = answer.split_at(first_digit(example).len());
@@ -195,8 +199,12 @@ fn row(name: &str, number: usize, slice: &str, example: &Example) -> Value {
 fn about(name: &str) -> &'static str {
     match name {
         "arithmetic" => "Sums, differences, three-term sums and products of small numbers.",
-        "recall" => "One thousand facts about invented people, asked in a wording that training never used for them.",
-        "numerals" => "Numbers from 0 to 999 to be written in French, German, Spanish or Italian.",
+        "recall" => {
+            "Facts about invented people in wordings never trained for them; two in five right after a fact about somebody else."
+        }
+        "numerals" => {
+            "Numbers from 0 to 999 to be written in French, German, Spanish or Italian; a fifth in a wording never trained for."
+        }
         "trace" => "Programs of two to four assignments whose outcome is asked.",
         "tools" => "Requests to be answered by a call of one of three tools.",
         "ordering" => "Lists of numbers to be sorted and lists of letters to be reversed.",

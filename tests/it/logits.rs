@@ -51,6 +51,7 @@ fn logits_of_the_demonstration_model_agree_with_transformers_in_f32() {
             }
         }
     }
+    println!("logits: the largest difference to transformers is {:e}", worst.0);
     let hint = "if the model changed, run examples/demo_model/reference_logits.py";
     assert!(worst.0 <= 1e-3, "the largest difference is {:e} at {}; {hint}", worst.0, worst.1);
 }

@@ -82,6 +82,9 @@ const ATTRIBUTES: [Attribute; 4] = [
 ];
 
 const PEOPLE: usize = 250;
+/// Share of the facts, per hundred, that evaluation asks right after a sentence about somebody else. Training never had
+/// two sentences in a row: asked alone, every fact is known.
+const DISTRACTED: u64 = 40;
 /// Options of a question in evaluation.
 const EVALUATION_OPTIONS: usize = 12;
 /// What an invented name begins with; none begins another, and every name ends in three letters of its last group.
@@ -129,11 +132,28 @@ pub(super) fn held_out(rng: &mut Draw) -> Vec<Example> {
             let mut seen = HashSet::new();
             options.retain(|&value| seen.insert(value));
             options.truncate(EVALUATION_OPTIONS);
-            all.push(question(rng, (person, attribute), held_out_wording(person, attribute), (options, EVALUATION_OPTIONS)));
+            let wording = held_out_wording(person, attribute);
+            let plain = question(rng, (person, attribute), wording, (options, EVALUATION_OPTIONS));
+            let distracted = hash(&format!("{person}/{}/distracted", attribute.slice)) % 100 < DISTRACTED;
+            all.push(if distracted { after_another(rng, plain, (person, attribute)) } else { plain });
         }
     }
     rng.shuffle(&mut all);
     all
+}
+
+/// The same question after the same kind of fact about somebody else, for whom another value is true.
+fn after_another(rng: &mut Draw, plain: Example, (person, attribute): (&str, &Attribute)) -> Example {
+    let other = loop {
+        let other = rng.pick(&NAMES);
+        if other != person && fact(other, attribute) != fact(person, attribute) {
+            break other;
+        }
+    };
+    let sentence = rng.pick(&attribute.wordings).replace("{}", other);
+    let Prompt::Plain(asked) = plain.prompt else { unreachable!("recall asks in plain text") };
+    let prompt = Prompt::Plain(format!("{sentence} {}\n{asked}", attribute.values[fact(other, attribute)]));
+    Example { slice: "after another fact", prompt, ..plain }
 }
 
 /// Whether two different names share two of their three syllable groups.
