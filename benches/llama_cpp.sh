@@ -14,8 +14,8 @@
 #        LLAMA_CPP_BIN    folder of llama-perplexity, llama-quantize, llama-tokenize (default: $LLAMA_CPP/build/bin)
 #        PYTHON           with torch, transformers and what the converter asks for (default: python3)
 #        QUANTGATE        the program (default: target/release/quantgate)
-#        OWN_PERPLEXITIES optional file of lines `type perplexity`: quantgate's own numbers under the same protocol,
-#                         for one more column
+#        OWN              quantgate's own engine on the same protocol (default: target/release/examples/chunk_perplexity,
+#                         from `cargo build --release --examples`)
 #        CONTEXT, THREADS tokens of a chunk (256), threads of llama.cpp (1)
 # Files go to target/llama_cpp. A step that is impossible (no such verb or type) is shown as "-", never left out.
 set -euo pipefail
@@ -25,6 +25,7 @@ cd "$(dirname "$0")/.."
 bin=${LLAMA_CPP_BIN:-$LLAMA_CPP/build/bin}
 python=${PYTHON:-python3}
 quantgate=${QUANTGATE:-target/release/quantgate}
+own_program=${OWN:-target/release/examples/chunk_perplexity}
 context=${CONTEXT:-256}
 threads=${THREADS:-1}
 model=models/demo
@@ -35,20 +36,23 @@ mkdir -p "$out"
 
 # Prints the perplexity of a GGUF file on the prose, or "-" where llama.cpp refuses the file (its words go to the log).
 # Keys, values and attention stay in f32: what is left is the effect of the weights and of llama.cpp's products.
+# llama.cpp's log sometimes loses its last lines as the program ends, so a number that is missing is asked for again.
 perplexity() {
-    "$bin/llama-perplexity" -m "$1" -f "$out/prose.txt" -c "$context" -t "$threads" -fa off -ctk f32 -ctv f32 \
-        >"$1.log" 2>&1 || true
-    local found
-    found=$(sed -n 's/.*Final estimate: PPL = \([0-9.]*\).*/\1/p' "$1.log")
+    local found='' try
+    for try in 1 2 3 4 5; do
+        "$bin/llama-perplexity" -m "$1" -f "$out/prose.txt" -c "$context" -t "$threads" -fa off -ctk f32 -ctv f32 \
+            >"$1.log" 2>&1 || true
+        found=$(sed -n 's/.*Final estimate: PPL = \([0-9.]*\).*/\1/p' "$1.log")
+        [[ -z $found ]] || break
+    done
     echo "${found:--}"
 }
 
-# Makes llama.cpp's own file of a type from the f32 file. Types without a mix of that name are made pure.
+# Makes llama.cpp's own file of a type from the f32 file.
 reference() {
     local from=$out/converter-f32.gguf to=$2
     case $1 in
     f32) cp "$from" "$to" ;;
-    q3_k | q4_k | q5_k) "$bin/llama-quantize" --pure "$from" "$to" "${1^^}_S" "$threads" >"$to.made" 2>&1 ;;
     *) "$bin/llama-quantize" "$from" "$to" "${1^^}" "$threads" >"$to.made" 2>&1 ;;
     esac
 }
@@ -81,8 +85,7 @@ for type in "${types[@]}"; do
     if [[ -x $quantgate ]] && "$quantgate" quantize "$model" --to "$type" --out "$ours" >"$ours.made" 2>&1; then
         our_number=$(perplexity "$ours") our_size=$(stat -c %s "$ours")
     fi
-    own=-
-    [[ -z ${OWN_PERPLEXITIES:-} ]] || own=$(awk -v type="$type" '$1 == type { print $2; found = 1 } END { if (!found) print "-" }' "$OWN_PERPLEXITIES")
+    own=$("$own_program" "$ours" "$out/prose.txt" "$context" 2>/dev/null || echo -)
     printf '%-8s %12s %12s %14s %14s %8s %14s %8s\n' \
         "$type" "$our_size" "$their_size" "$their_number" "$our_number" "$(ratio "$our_number" "$their_number")" \
         "$own" "$(ratio "$own" "$our_number")"
