@@ -1,3 +1,13 @@
-//! The integration tests, in one binary.
+//! Integration tests: the rooms together, the real binary, and the rules of the house.
 
+mod architecture;
+mod bad_input;
+mod bench;
+mod demo_model;
+mod escape;
+mod kill;
+mod logits;
+mod runner;
+mod shipped;
 mod stat_vectors;
+mod verbs;
