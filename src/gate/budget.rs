@@ -5,10 +5,6 @@ use crate::analysis::{DistributionComparison, Likelihood};
 use crate::domain::{Budget, MetricKind, TaskName, Verdict};
 use crate::stats::Interval;
 
-/// The metrics that a budget can name.
-pub const BUDGET_METRICS: [&str; 8] =
-    ["kld.mean", "kld.median", "kld.p90", "kld.p95", "kld.p99", "kld.p999", "perplexity.ratio", "same_top.loss"];
-
 /// Largest share of missing documents that is judged at all.
 const MOST_MISSING: f64 = 0.01;
 
@@ -50,10 +46,10 @@ fn of_task(case: &Case<'_>, budget: &Budget, task: &TaskName) -> Finding {
 }
 
 fn not_measured(metric: &str) -> String {
-    if BUDGET_METRICS.contains(&metric) {
+    if Budget::METRICS.contains(&metric) {
         format!("{metric} has a budget, but was not measured: the engine shows no full distributions, or no document was scored")
     } else {
-        format!("'{metric}' is not a metric of this version: budgets can name {}", BUDGET_METRICS.join(", "))
+        format!("'{metric}' is not a metric of this version: budgets can name {}", Budget::METRICS.join(", "))
     }
 }
 

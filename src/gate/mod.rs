@@ -18,7 +18,6 @@ use crate::analysis::{Comparisons, Record};
 use crate::domain::{OnDoubt, Policy, Role, SubjectName, TaskName, Verdict};
 use crate::stats::{Annotation, Interval};
 
-pub use budget::BUDGET_METRICS;
 pub(crate) use evidence::note_word;
 pub use warning::{Code, Warning};
 
