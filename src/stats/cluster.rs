@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::distributions::{t_of, t_sf};
 use super::solve::{cross_deviation, mean, sum};
 use super::tango::Flips;
+use super::{Interval, PairTable, clopper_pearson};
 
 /// A mean and its standard errors over clusters. Those that need two clusters are `None` with one.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -35,6 +36,27 @@ pub struct ClusterMean {
     pub ci_cr1: Option<(f64, f64)>,
     /// Limits by CR2 and t with the Satterthwaite degrees of freedom: the one to use.
     pub ci_cr2: Option<(f64, f64)>,
+}
+
+impl ClusterMean {
+    /// The mean with its limits by CR2 and t with the Satterthwaite degrees of freedom; `None` for fewer than two clusters.
+    /// Of width 0 where no cluster differs from another. `conf` as in [`super::z_of`].
+    #[must_use]
+    pub fn interval(&self, conf: f64) -> Option<Interval> {
+        let reach = self.se_cr2? * t_of(conf, self.df_satt?)?;
+        Some(Interval { estimate: self.mean, lower: self.mean - reach, upper: self.mean + reach })
+    }
+
+    /// [`Self::interval`] of values in [0, 1], never narrower than what as many clusters without a single event allow: the
+    /// upper limit is at least that of [`clopper_pearson`] for 0 events in G clusters, and the lower at most its mirror.
+    ///
+    /// That limit, 1 − ((1−conf)/2)^(1/G), holds whatever the dependence within a cluster; t alone has width 0 there.
+    #[must_use]
+    pub fn share(&self, conf: f64) -> Option<Interval> {
+        let Interval { estimate, lower, upper } = self.interval(conf)?;
+        let unseen = clopper_pearson(0, self.clusters as u64, conf).upper;
+        Some(Interval { estimate, lower: lower.min(1.0 - unseen).max(0.0), upper: upper.max(unseen).min(1.0) })
+    }
 }
 
 /// Mean of `values` with standard errors that allow any dependence within a cluster; `clusters[i]` names the cluster of
@@ -152,6 +174,15 @@ pub fn tango_cluster(clusters: &[(u64, u64, u64)], margin: f64, conf: f64) -> Op
         z_ni: Some(z_ni),
         p_ni: t_sf(z_ni, df),
     })
+}
+
+/// Tango's score interval where the clusters are known by their design effect (below 1 counts as 1) and the degrees of
+/// freedom of the critical value: what [`tango_cluster`] computes, for another table of the same clusters.
+///
+/// `None` for no pairs or df not above 0. `conf` as in [`super::z_of`].
+#[must_use]
+pub fn tango_clustered(table: &PairTable, deff: f64, df: f64, conf: f64) -> Option<Interval> {
+    Some(Flips::of(table)?.over(deff).interval(t_of(conf, df)?))
 }
 
 /// The design effect that cluster sizes and a supposed intraclass correlation imply: 1 + (n₀−1)·icc, n₀ = (n − Σn²/n)/(G−1).

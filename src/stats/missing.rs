@@ -88,6 +88,17 @@ pub struct MissingBounds {
 /// Worst-case and best-case bounds (Manski 1989) by [`tango`]: nothing is assumed about why a half is missing.
 #[must_use]
 pub fn missing_bounds(table: &PairTable, halves: &Halves, margin: f64, conf: f64) -> MissingBounds {
+    missing_bounds_by(table, halves, margin, |table| tango(table, conf))
+}
+
+/// The same by any interval: the one that the complete pairs are judged by.
+#[must_use]
+pub fn missing_bounds_by(
+    table: &PairTable,
+    halves: &Halves,
+    margin: f64,
+    interval: impl Fn(&PairTable) -> Interval,
+) -> MissingBounds {
     let add = u64::saturating_add;
     let worst = PairTable {
         n11: add(table.n11, halves.a_missing_b_right),
@@ -101,7 +112,7 @@ pub fn missing_bounds(table: &PairTable, halves: &Halves, margin: f64, conf: f64
         n01: add(add(table.n01, halves.a_wrong_b_missing), add(halves.a_missing_b_right, halves.both_missing)),
         n00: add(table.n00, halves.a_missing_b_wrong),
     };
-    let [complete, worst, best] = [table, &worst, &best].map(|table| tango(table, conf));
+    let [complete, worst, best] = [table, &worst, &best].map(interval);
     let verdicts = [complete, worst, best].map(|interval| margin_verdict(interval.lower, interval.upper, margin).0);
     let missing = halves.total() as f64;
     MissingBounds {

@@ -29,7 +29,7 @@ mod repeats;
 mod solve;
 mod tango;
 
-pub use cluster::{ClusterMean, ClusterTango, cluster_mean, deff_by_design, tango_cluster};
+pub use cluster::{ClusterMean, ClusterTango, cluster_mean, deff_by_design, tango_cluster, tango_clustered};
 pub use distributions::{
     binomial_cdf, binomial_pmf, binomial_sf, chi_squared_sf, normal_cdf, normal_quantile, normal_sf, t_quantile, t_sf, z_of,
 };
@@ -39,7 +39,7 @@ pub use fay::{fay_diff, fay_p};
 pub use incomplete_beta::{beta_cdf, beta_quantile};
 pub use mcnemar::{DiscordantEffects, Mcnemar, discordant_effects, mcnemar};
 pub use mean::{Fieller, PairedMean, fieller, log_ratio_delta, log_ratio_latency, paired_t};
-pub use missing::{Halves, MissingBounds, PairCounts, agreed, missing_bounds, pair_counts};
+pub use missing::{Halves, MissingBounds, PairCounts, agreed, missing_bounds, missing_bounds_by, pair_counts};
 pub use multiplicity::{Adjusted, adjust, holm};
 pub use noise::{Excess, Overdispersion, aa_excess, run_overdispersion};
 pub use noninferiority::{
