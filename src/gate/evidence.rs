@@ -7,44 +7,78 @@ use crate::stats::{self, Annotation, Halves, Interval, MarginVerdict, PairTable}
 /// Power at which a needed number of items is computed.
 const POWER: f64 = 0.8;
 
-/// Fewer flips than this do not tell how alike the items of a cluster are.
-const FEW_FLIPS: u64 = 20;
-/// How alike they are taken to be then: the share of the variance that lies between clusters.
+/// Below this many pairs the score interval is not trusted, and the exact one decides.
+const SCORE_FROM: u64 = 50;
+/// How alike the items of a cluster are at least taken to be, since few flips do not tell: the share of the variance that
+/// lies between clusters.
 const SUPPOSED_ICC: f64 = 0.1;
 
-/// A difference with its interval, and by how much shared clusters swell its variance.
+/// How a difference gets its interval. The pairs with a missing half are bounded by the same method.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Method {
+    /// Fay and Lumbard's: exact.
+    Exact,
+    /// Tango's score.
+    Score,
+    /// Tango's score of the counts divided by a design effect, with t in the place of z.
+    Clustered {
+        /// The design effect: the larger of the estimated one and the one that the clusters' sizes imply.
+        deff: f64,
+        /// Degrees of freedom of t.
+        df: f64,
+    },
+}
+
+impl Method {
+    /// What decides a comparison. None without pairs, or with one cluster.
+    fn of(comparison: &Comparison) -> Option<Self> {
+        let n = comparison.paired.n();
+        if comparison.clusters.is_empty() {
+            return (n > 0).then_some(if n < SCORE_FROM { Self::Exact } else { Self::Score });
+        }
+        let sizes: Vec<u64> = comparison.clusters.iter().map(|c| c.0).collect();
+        let clustered = stats::tango_cluster(&comparison.clusters, 0.0, 0.0)?;
+        let deff = clustered.deff?.max(stats::deff_by_design(&sizes, SUPPOSED_ICC)?);
+        Some(Self::Clustered { deff, df: clustered.df? })
+    }
+
+    fn interval(self, table: &PairTable, confidence: f64) -> Option<Interval> {
+        match self {
+            Self::Exact => stats::fay_diff(table, confidence),
+            Self::Score => (table.n() > 0).then(|| stats::tango(table, confidence)),
+            Self::Clustered { deff, df } => stats::tango_clustered(table, deff, df, confidence),
+        }
+    }
+
+    /// Fewest pairs with which a pass is possible: what not a single flip needs.
+    pub(super) fn floor(self, margin: f64, alpha: f64) -> u64 {
+        let Self::Clustered { deff, df } = self else { return floor(margin, alpha) };
+        let least = |t: f64| ((deff * t * t * (1.0 / margin - 1.0)).floor() as u64).saturating_add(1);
+        stats::t_quantile(1.0 - alpha, df).map_or(u64::MAX, least)
+    }
+
+    /// A number of independent items as one of items that share clusters.
+    pub(super) fn swollen(self, n: u64) -> u64 {
+        match self {
+            Self::Clustered { deff, .. } => (n as f64 * deff).ceil() as u64,
+            Self::Exact | Self::Score => n,
+        }
+    }
+}
+
+/// A difference with its interval and how it came by it.
 #[derive(Clone, Copy)]
 pub(super) struct Difference {
-    /// Variant less canary, with the score interval at the two-sided level 1 − 2α.
+    /// Variant less canary, with the interval at the two-sided level 1 − 2α.
     pub(super) delta: Interval,
-    /// The design effect; 1 for independent items.
-    pub(super) deff: f64,
+    /// What made the interval.
+    pub(super) method: Method,
 }
 
-/// Tango's score interval; with shared clusters the counts are divided by the design effect and t takes the place of z
-/// (few flips: by a supposed likeness). None without pairs, or with one cluster.
-pub(super) fn difference(comparison: &Comparison, margin: f64, alpha: f64) -> Option<Difference> {
-    let (table, confidence) = (&comparison.paired.table, 1.0 - 2.0 * alpha);
-    if table.n() == 0 {
-        return None;
-    }
-    if comparison.clusters.is_empty() {
-        return Some(Difference { delta: stats::tango(table, confidence), deff: 1.0 });
-    }
-    if table.discordant() < FEW_FLIPS {
-        let sizes: Vec<u64> = comparison.clusters.iter().map(|c| c.0).collect();
-        let deff = stats::deff_by_design(&sizes, SUPPOSED_ICC)?;
-        return Some(Difference { delta: stats::tango_effective(table, deff, confidence), deff });
-    }
-    let clustered = stats::tango_cluster(&comparison.clusters, margin, confidence)?;
-    let (lower, upper) = clustered.limits?;
-    let delta = Interval { estimate: clustered.estimate, lower, upper };
-    Some(Difference { delta, deff: clustered.deff.unwrap_or(1.0) })
-}
-
-/// A number of independent items as one of items that share clusters.
-pub(super) fn swollen(n: u64, deff: f64) -> u64 {
-    if deff > 1.0 { (n as f64 * deff).ceil() as u64 } else { n }
+/// The difference that decides. None without pairs, or with one cluster.
+pub(super) fn difference(comparison: &Comparison, alpha: f64) -> Option<Difference> {
+    let method = Method::of(comparison)?;
+    Some(Difference { delta: method.interval(&comparison.paired.table, 1.0 - 2.0 * alpha)?, method })
 }
 
 /// What an interval says about a margin, and beyond it.
@@ -70,9 +104,11 @@ pub(crate) fn note_word(note: Annotation) -> &'static str {
     }
 }
 
-/// Fewest pairs with which a pass is possible: what not a single flip needs.
+/// Fewest independent pairs with which a pass is possible: what not a single flip needs, by the exact interval where so few
+/// pairs are judged by it.
 pub(super) fn floor(margin: f64, alpha: f64) -> u64 {
-    stats::ni_floor(margin, alpha).tango
+    let floor = stats::ni_floor(margin, alpha);
+    if floor.exact < SCORE_FROM { floor.exact } else { floor.tango.max(SCORE_FROM) }
 }
 
 /// Pairs that would show the loss to be within the margin, if it is what it seems; none where it seems not to be.
@@ -94,12 +130,16 @@ pub(super) fn needed_without_loss(table: &PairTable, margin: f64, alpha: f64) ->
 }
 
 fn needed_at(p10: f64, p01: f64, margin: f64, alpha: f64) -> Option<u64> {
-    let size = stats::ni_sample_size(p10, p01, margin, alpha, POWER)?;
-    Some(size.pairs().max(floor(margin, alpha)))
+    let size = stats::ni_sample_size(p10, p01, margin, alpha, POWER)?.pairs();
+    let floors = stats::ni_floor(margin, alpha);
+    // The size is the score test's; the exact one asks for more, at zero flips by this ratio.
+    let exact = (size as f64 * floors.exact as f64 / floors.tango as f64).ceil() as u64;
+    let size = if size < SCORE_FROM { exact.clamp(size, SCORE_FROM) } else { size };
+    Some(size.max(floor(margin, alpha)))
 }
 
-/// The verdict that holds whatever the missing halves would have been; INCONCLUSIVE where none does.
-pub(super) fn robust(table: &PairTable, missing: &Missing, margin: f64, alpha: f64) -> Verdict {
+/// The verdict that holds by the deciding method whatever the missing halves would have been; INCONCLUSIVE where none does.
+pub(super) fn robust(table: &PairTable, missing: &Missing, method: Method, (margin, alpha): (f64, f64)) -> Verdict {
     let halves = Halves {
         a_right_b_missing: missing.canary_right_variant_missing,
         a_wrong_b_missing: missing.canary_wrong_variant_missing,
@@ -107,5 +147,7 @@ pub(super) fn robust(table: &PairTable, missing: &Missing, margin: f64, alpha: f
         a_missing_b_wrong: missing.canary_missing_variant_wrong,
         both_missing: missing.both,
     };
-    verdict_of(stats::missing_bounds(table, &halves, margin, 1.0 - 2.0 * alpha).verdict_robust)
+    let nothing = Interval { estimate: 0.0, lower: -1.0, upper: 1.0 };
+    let interval = |table: &PairTable| method.interval(table, 1.0 - 2.0 * alpha).unwrap_or(nothing);
+    verdict_of(stats::missing_bounds_by(table, &halves, margin, interval).verdict_robust)
 }

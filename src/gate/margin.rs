@@ -1,5 +1,6 @@
 //! The margin rule: a right-or-wrong task's loss must be shown to be smaller than the margin.
 
+use super::evidence::Method;
 use super::wording::{count, interval as interval_text, plural, pp};
 use super::{Case, Evidence, Finding, Rule, evidence};
 use crate::analysis::Comparison;
@@ -48,22 +49,22 @@ struct Test {
     margin: f64,
     alpha: f64,
     floor: u64,
-    deff: f64,
+    method: Option<Method>,
     delta: Option<Interval>,
 }
 
 impl Test {
     fn of(comparison: &Comparison, margin: f64, alpha: f64) -> Self {
-        let difference = evidence::difference(comparison, margin, alpha);
-        let deff = difference.map_or(1.0, |d| d.deff);
-        let floor = evidence::swollen(evidence::floor(margin, alpha), deff);
-        Self { margin, alpha, floor, deff, delta: difference.map(|d| d.delta) }
+        let difference = evidence::difference(comparison, alpha);
+        let method = difference.map(|d| d.method);
+        let floor = method.map_or_else(|| evidence::floor(margin, alpha), |m| m.floor(margin, alpha));
+        Self { margin, alpha, floor, method, delta: difference.map(|d| d.delta) }
     }
 
     /// Pairs that would settle the question.
     fn needed(&self, comparison: &Comparison) -> Option<u64> {
         let needed = evidence::needed(&comparison.paired.table, self.margin, self.alpha)?;
-        Some(evidence::swollen(needed, self.deff).max(self.floor))
+        Some(self.method.map_or(needed, |m| m.swollen(needed)).max(self.floor))
     }
 
     fn verdict(&self, comparison: &Comparison, card: &TaskCard) -> (Verdict, String) {
@@ -110,8 +111,7 @@ impl Test {
     /// The verdict on the complete pairs, if the missing ones could not turn it.
     fn bounded(&self, comparison: &Comparison, delta: Interval) -> (Verdict, String) {
         let (verdict, note) = evidence::decided(delta, self.margin);
-        let table = &comparison.paired.table;
-        if comparison.missing.total() > 0 && evidence::robust(table, &comparison.missing, self.margin, self.alpha) != verdict {
+        if comparison.missing.total() > 0 && self.robust(comparison) != Some(verdict) {
             let missing = comparison.missing.total();
             let have = if missing == 1 { "item has" } else { "items have" };
             let what = format!(
@@ -122,6 +122,12 @@ impl Test {
             return (Verdict::Inconclusive, what);
         }
         (verdict, self.reason(comparison, delta, (verdict, note)))
+    }
+
+    /// The verdict whatever the missing halves would have been.
+    fn robust(&self, comparison: &Comparison) -> Option<Verdict> {
+        let table = &comparison.paired.table;
+        Some(evidence::robust(table, &comparison.missing, self.method?, (self.margin, self.alpha)))
     }
 
     fn reason(&self, comparison: &Comparison, delta: Interval, decided: (Verdict, Option<Annotation>)) -> String {
@@ -164,7 +170,12 @@ impl Test {
     }
 
     fn interval(&self, delta: Interval) -> String {
-        interval_text(delta, 1.0 - 2.0 * self.alpha)
+        let text = interval_text(delta, 1.0 - 2.0 * self.alpha);
+        match self.method {
+            Some(Method::Exact) => format!("exact {text}"),
+            Some(Method::Clustered { .. }) => format!("clustered {text}"),
+            Some(Method::Score) | None => text,
+        }
     }
 
     fn evidence(&self, comparison: &Comparison, verdict: Verdict) -> Evidence {

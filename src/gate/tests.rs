@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::evidence::Method;
 use super::{Code, Decision, Evidence, decide, exit_code};
 use crate::analysis::fixture::{EventKind, Reply, Run};
 use crate::analysis::{Comparisons, fold};
@@ -314,4 +315,91 @@ proptest! {
         };
         prop_assert!(verdict(lost + 1) >= verdict(lost));
     }
+}
+
+/// The first finding's margin test: (verdict, interval, floor).
+fn margin_test(run: &Run) -> (Verdict, crate::stats::Interval, u64) {
+    let decision = decided(run);
+    let finding = decision.subjects[0].findings.iter().find(|f| f.rule == super::Rule::Margin).expect("the task is judged");
+    match finding.evidence {
+        Some(Evidence::Margin { delta: Some(delta), floor, .. }) => (finding.verdict, delta, floor),
+        ref other => panic!("a margin test has an interval, not {other:?}"),
+    }
+}
+
+/// Items in fours that share a source; the canary misses every eighth source, the variant also the given items.
+fn fours(items: usize, lost: impl Fn(usize) -> bool + 'static) -> Run {
+    let mut run = Run::pair(items, move |canary, item| match item {
+        i if i / 4 % 8 == 7 => Reply::Wrong,
+        i if !canary && lost(i) => Reply::Wrong,
+        _ => Reply::Right,
+    });
+    run.cluster = |item| Some((item / 4).to_string());
+    run
+}
+
+#[test]
+fn fewer_than_fifty_items_are_judged_by_the_exact_interval_and_its_floor() {
+    // By the score 25 items without a flip would exclude a loss of 10 points; exactly, 29 do.
+    let verdict = |items: usize| margin_test(&Run::pair(items, |_, i| if i % 8 == 7 { Reply::Wrong } else { Reply::Right }));
+    let (at_26, delta, floor) = verdict(26);
+    assert_eq!((at_26, floor), (Verdict::Inconclusive, 29));
+    assert!((delta.lower - (0.05_f64.powf(1.0 / 26.0) - 1.0)).abs() < 1e-9, "{delta:?}");
+    assert_eq!((verdict(28).0, verdict(29).0), (Verdict::Inconclusive, Verdict::Pass));
+    assert_eq!(verdict(49).0, Verdict::Pass);
+}
+
+#[test]
+fn a_floor_is_the_score_intervals_where_the_exact_one_never_decides_at_it() {
+    let mut run = Run::pair(26, |_, i| if i % 8 == 7 { Reply::Wrong } else { Reply::Right });
+    run.policy.margin = Margin(0.058);
+    assert_eq!(margin_test(&run).2, 50, "44 by the score and 51 exactly: from 50 on the score decides");
+    run.policy.margin = Margin(0.02);
+    assert_eq!(margin_test(&run).2, 133);
+}
+
+#[test]
+fn few_flips_in_shared_sources_are_judged_by_t_as_many_are() {
+    // 12 sources of four items: t with 11 degrees of freedom is 1.796 where z is 1.645.
+    let (_, delta, floor) = margin_test(&fours(48, |_| false));
+    let (t, deff) = (1.795_884_818_704_042_f64, 1.3);
+    let effective = 48.0 / deff;
+    assert!((delta.upper - t * t / (effective + t * t)).abs() < 1e-9, "{delta:?}");
+    assert_eq!(floor, (deff * t * t * 9.0).floor() as u64 + 1);
+}
+
+#[test]
+fn the_twentieth_flip_does_not_narrow_the_interval() {
+    // Flips that share no source look less alike than their sources are: taken at their word, the twentieth made it narrower.
+    let width = |lost: usize| {
+        let (_, delta, _) = margin_test(&fours(400, move |i| i % 4 == 0 && i / 32 * 7 + i / 4 % 8 < lost));
+        delta.upper - delta.lower
+    };
+    assert!(width(20) > width(19), "{} and {}", width(19), width(20));
+}
+
+#[test]
+fn missing_answers_are_bounded_by_the_method_that_decides() {
+    let verdict = |cluster: fn(usize) -> Option<String>, lost: usize, missing: usize| {
+        let mut run = Run::pair(400, move |canary, item| match item {
+            i if i / 4 % 8 == 7 => Reply::Wrong,
+            i if !canary && i < lost => Reply::Wrong,
+            i if !canary && i >= 396 - missing && i < 396 => Reply::Missing,
+            _ => Reply::Right,
+        });
+        run.cluster = cluster;
+        let decision = decided(&run);
+        (decision.verdict, decision.reason)
+    };
+    let shared: fn(usize) -> Option<String> = |item| Some((item / 4).to_string());
+    let edge = (0..28).rev().find(|&lost| verdict(shared, lost, 0).0 == Verdict::Pass).expect("few losses pass");
+    let (at_edge, reason) = verdict(shared, edge, 4);
+    assert_eq!(at_edge, Verdict::Inconclusive);
+    assert!(reason.contains("could turn the verdict"), "{reason}");
+    assert_eq!(verdict(|_| None, edge, 4).0, Verdict::Pass, "as independent items they are far from the edge");
+    // Below fifty items the exact interval bounds too: one loss more among 50 is within nine points by the score only.
+    let missing_half = crate::analysis::Missing { canary_right_variant_missing: 1, ..Default::default() };
+    let table = crate::stats::PairTable { n11: 44, n10: 0, n01: 0, n00: 5 };
+    let robust = |method| super::evidence::robust(&table, &missing_half, method, (0.09, 0.05));
+    assert_eq!((robust(Method::Score), robust(Method::Exact)), (Verdict::Pass, Verdict::Inconclusive));
 }
