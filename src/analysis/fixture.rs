@@ -57,13 +57,13 @@ pub(crate) fn policy() -> Policy {
 }
 
 impl Run {
-    /// Canary, `q4` and the control `q2` on two tasks of 60 items and 6 documents: `q4` passes, `q2` fails.
+    /// Canary, `q4` and the control `q2` on two tasks of 60 items and 30 documents: `q4` passes, `q2` fails.
     pub(crate) fn small() -> Self {
         Self {
             subjects: vec![("canary", Role::Canary), ("q4", Role::Variant), ("q2", Role::Control)],
             tasks: vec!["arithmetic", "capitals"],
             items: 60,
-            documents: 6,
+            documents: 30,
             policy: policy(),
             reply: Box::new(small_reply),
             cluster: |_| None,

@@ -1,10 +1,13 @@
 //! The budget rule: a metric of the distribution must be shown to keep within its limit.
 
+use super::wording::count;
 use super::{Case, Evidence, Finding, Rule};
 use crate::analysis::{DistributionComparison, Likelihood};
 use crate::domain::{Budget, MetricKind, TaskName, Verdict};
-use crate::stats::Interval;
+use crate::stats::{self, Interval};
 
+/// Fewest documents with which a budget can be kept: with fewer, an interval over documents is too rough.
+const FEWEST: u64 = 30;
 /// Largest share of missing documents that is judged at all.
 const MOST_MISSING: f64 = 0.01;
 
@@ -35,9 +38,15 @@ fn finding(budget: &Budget, task: Option<TaskName>, answer: (Verdict, String), m
 }
 
 fn of_task(case: &Case<'_>, budget: &Budget, task: &TaskName) -> Finding {
+    let alpha = case.policy.alpha;
+    if !(alpha > 0.0 && alpha < 0.5) {
+        let reason = format!("a budget cannot be tested at α = {alpha}: α lies between 0 and 0.5");
+        return finding(budget, Some(task.clone()), (Verdict::Invalid, reason), None);
+    }
     let mut own = case.comparisons.distributions.iter();
     let comparison = own.find(|d| d.subject == *case.subject && d.task == *task);
-    let measured = comparison.and_then(|c| c.likelihood.as_ref()).and_then(|l| measure(l, &budget.metric, budget.max));
+    let likelihood = comparison.and_then(|c| c.likelihood.as_ref());
+    let measured = likelihood.and_then(|l| measure(l, budget, 1.0 - 2.0 * alpha));
     let answer = match (comparison, &measured) {
         (Some(comparison), Some(measured)) => judge(comparison, budget, measured),
         _ => (Verdict::Invalid, not_measured(&budget.metric)),
@@ -56,25 +65,52 @@ fn not_measured(metric: &str) -> String {
 /// A metric's value and where it stands against its limit.
 struct Measured {
     value: f64,
-    /// The metric's own clustered 95 % interval, if it has one.
+    /// The metric's own clustered 95 % interval, if it has one: to show.
     interval: Option<Interval>,
-    /// What is tested, and its limit: the metric itself, or for a quantile the share of tokens over the limit.
-    tested: Option<(Interval, f64)>,
+    /// What is tested.
+    tested: Option<Tested>,
 }
 
-fn measure(likelihood: &Likelihood, metric: &str, max: f64) -> Option<Measured> {
-    let direct = |value: f64, interval: Option<Interval>| Measured { value, interval, tested: interval.map(|i| (i, max)) };
+/// What a budget bounds: the metric itself, or for a quantile the share of tokens over the budget.
+struct Tested {
+    /// At the two-sided level 1 − 2α.
+    interval: Interval,
+    confidence: f64,
+    limit: f64,
+    /// Fewest documents with which a pass is possible.
+    floor: u64,
+}
+
+impl Tested {
+    /// A metric without an upper end.
+    fn mean(interval: Interval, limit: f64, confidence: f64) -> Self {
+        Self { interval, confidence, limit, floor: FEWEST }
+    }
+
+    /// A share of tokens: what has not been seen in as many documents can still be in the next.
+    fn share(interval: Interval, limit: f64, confidence: f64) -> Self {
+        let unseen = stats::ni_floor(limit, 0.5 * (1.0 - confidence)).exact;
+        Self { interval, confidence, limit, floor: unseen.max(FEWEST) }
+    }
+}
+
+fn measure(likelihood: &Likelihood, budget: &Budget, confidence: f64) -> Option<Measured> {
+    let (metric, max) = (budget.metric.as_str(), budget.max);
+    let mean = |value: f64, interval: Option<Interval>, at: Option<Interval>| {
+        let tested = at.map(|at| Tested::mean(at, max, confidence));
+        Measured { value, interval, tested }
+    };
     if metric == "perplexity.ratio" {
-        return Some(direct(likelihood.ln_ratio.exp(), likelihood.ratio()));
+        return Some(mean(likelihood.ln_ratio.exp(), likelihood.ratio(), likelihood.ratio_at(confidence)));
     }
     let moved = likelihood.displacement.as_ref()?;
     let quantile = |value: f64, share: f64| {
-        let over = moved.share_over(max);
-        Measured { value, interval: None, tested: over.map(|i| (i, 1.0 - share)) }
+        let over = moved.share_over(max, confidence);
+        Measured { value, interval: None, tested: over.map(|over| Tested::share(over, 1.0 - share, confidence)) }
     };
     let q = &moved.quantiles;
     Some(match metric {
-        "kld.mean" => direct(moved.kld_mean, moved.kld),
+        "kld.mean" => mean(moved.kld_mean, moved.kld, moved.kld_at(confidence)),
         "kld.median" => quantile(q.median, 0.5),
         "kld.p90" => quantile(q.p90, 0.9),
         "kld.p95" => quantile(q.p95, 0.95),
@@ -82,7 +118,8 @@ fn measure(likelihood: &Likelihood, metric: &str, max: f64) -> Option<Measured> 
         "kld.p999" => quantile(q.p999, 0.999),
         "same_top.loss" => {
             let lost = |i: Interval| Interval { estimate: 1.0 - i.estimate, lower: 1.0 - i.upper, upper: 1.0 - i.lower };
-            direct(1.0 - moved.same_top_share, moved.same_top.map(lost))
+            let tested = moved.same_top_at(confidence).map(|at| Tested::share(lost(at), max, confidence));
+            Measured { value: 1.0 - moved.same_top_share, interval: moved.same_top.map(lost), tested }
         }
         _ => return None,
     })
@@ -95,18 +132,31 @@ fn judge(comparison: &DistributionComparison, budget: &Budget, measured: &Measur
         let of = comparison.documents;
         return (Verdict::Invalid, format!("{missing} of {of} documents could not be compared, too many for a verdict"));
     }
-    let Some((interval, limit)) = measured.tested else {
+    let Some(tested) = &measured.tested else {
         return (Verdict::Inconclusive, format!("{metric} is {value:.4}, but one document has no interval: add documents"));
     };
-    let shown = measured.interval.map_or_else(String::new, |i| format!(" (95 % interval {:.4} to {:.4})", i.lower, i.upper));
-    if interval.lower > limit {
-        (Verdict::Fail, format!("{metric} is {value:.4}{shown}, over its budget of {max}"))
-    } else if interval.upper > limit {
-        (Verdict::Inconclusive, format!("{metric} is {value:.4}{shown}: more documents would tell whether it keeps within {max}"))
-    } else if missing > 0 {
-        let what = format!("{metric} is {value:.4}{shown}, within {max}, but {missing} documents could not be compared");
+    let (interval, documents, floor) = (tested.interval, (comparison.documents - missing) as u64, tested.floor);
+    let shown = measured.interval.map_or_else(String::new, |_| in_brackets(interval, tested.confidence));
+    let is = format!("{metric} is {value:.4}{shown}");
+    // A comparison that a NaN makes neither over nor within is not a pass.
+    if interval.lower > tested.limit {
+        (Verdict::Fail, format!("{is}, over its budget of {max}"))
+    } else if documents < floor {
+        let (have, floor) = (count(documents), count(floor));
+        let what = format!("{is}, but {have} documents cannot show that it keeps within {max}: at least {floor} are needed");
         (Verdict::Inconclusive, what)
+    } else if interval.upper.is_nan() || interval.upper > tested.limit {
+        (Verdict::Inconclusive, format!("{is}: more documents would tell whether it keeps within {max}"))
+    } else if missing > 0 {
+        (Verdict::Inconclusive, format!("{is}, within {max}, but {missing} documents could not be compared"))
     } else {
-        (Verdict::Pass, format!("{metric} is {value:.4}{shown}, within its budget of {max}"))
+        (Verdict::Pass, format!("{is}, within its budget of {max}"))
     }
+}
+
+/// The interval that decided, as ` (90 % interval 0.0100 to 0.0200)`.
+fn in_brackets(interval: Interval, confidence: f64) -> String {
+    let percent = format!("{:.1}", 100.0 * confidence);
+    let percent = percent.trim_end_matches('0').trim_end_matches('.');
+    format!(" ({percent} % interval {:.4} to {:.4})", interval.lower, interval.upper)
 }

@@ -187,6 +187,7 @@ fn an_unfinished_run_is_invalid_and_says_how_to_go_on() {
 fn a_budget_is_kept_broken_or_cannot_be_measured() {
     let of = |metric: &str, max: f64| {
         let mut run = Run::small();
+        run.documents = 300;
         run.policy.budgets = vec![Budget { metric: metric.to_owned(), task: None, max }];
         decided(&run).subjects[0].verdict
     };
@@ -402,4 +403,77 @@ fn missing_answers_are_bounded_by_the_method_that_decides() {
     let table = crate::stats::PairTable { n11: 44, n10: 0, n01: 0, n00: 5 };
     let robust = |method| super::evidence::robust(&table, &missing_half, method, (0.09, 0.05));
     assert_eq!((robust(Method::Score), robust(Method::Exact)), (Verdict::Pass, Verdict::Inconclusive));
+}
+
+/// The first subject's answer to a budget, on some documents and at some level.
+fn budgeted(documents: usize, (metric, max): (&str, f64), alpha: f64) -> (Verdict, String) {
+    let mut run = Run::small();
+    (run.documents, run.policy.alpha) = (documents, alpha);
+    run.policy.budgets = vec![Budget { metric: metric.to_owned(), task: None, max }];
+    let decision = decided(&run);
+    let finding = decision.subjects[0].findings.iter().find(|f| f.rule == super::Rule::Budget).expect("the budget is judged");
+    (finding.verdict, finding.reason.clone())
+}
+
+#[test]
+fn no_budget_is_kept_on_fewer_than_thirty_documents_but_it_can_be_broken() {
+    for metric in Budget::METRICS {
+        let (verdict, reason) = budgeted(2, (metric, 100.0), 0.05);
+        assert_eq!(verdict, Verdict::Inconclusive, "{reason}");
+        assert!(reason.contains("2 documents cannot show"), "{reason}");
+        assert_eq!(budgeted(29, (metric, 100.0), 0.05).0, Verdict::Inconclusive);
+    }
+    assert_eq!(budgeted(29, ("kld.mean", 0.0001), 0.05).0, Verdict::Fail);
+    assert_eq!(budgeted(2, ("kld.p99", 1e-9), 0.05).0, Verdict::Fail);
+    assert_eq!(budgeted(30, ("kld.mean", 0.05), 0.05).0, Verdict::Pass);
+}
+
+#[test]
+fn a_quantile_that_no_token_exceeds_needs_the_documents_of_the_exact_limit() {
+    let (verdict, reason) = budgeted(298, ("kld.p99", 100.0), 0.05);
+    assert_eq!(verdict, Verdict::Inconclusive);
+    assert!(reason.contains("at least 299 are needed"), "{reason}");
+    assert_eq!(budgeted(299, ("kld.p99", 100.0), 0.05).0, Verdict::Pass);
+    assert_eq!(budgeted(299, ("kld.p99", 100.0), 0.01).0, Verdict::Inconclusive, "a stricter level needs more");
+    assert_eq!(budgeted(30, ("kld.p90", 100.0), 0.05).0, Verdict::Pass);
+}
+
+#[test]
+fn no_lost_top_token_is_bounded_by_the_documents_that_were_seen() {
+    // A negative shift of the fixture's documents moves no top token.
+    let agreeing = |documents: usize, max: f64| {
+        let mut run = Run::small();
+        run.documents = documents;
+        run.shift = |subject| if subject == "q2" { 0.9 } else { -0.01 };
+        run.policy.budgets = vec![Budget { metric: "same_top.loss".to_owned(), task: None, max }];
+        decided(&run).subjects[0].findings.last().map(|f| (f.verdict, f.reason.clone())).expect("the budget is judged")
+    };
+    let (verdict, reason) = agreeing(40, 0.05);
+    assert_eq!(verdict, Verdict::Inconclusive, "{reason}");
+    assert!(reason.starts_with("same_top.loss is 0.0000") && reason.contains("at least 59 are needed"), "{reason}");
+    assert_eq!(agreeing(59, 0.05).0, Verdict::Pass);
+}
+
+#[test]
+fn a_budget_is_decided_at_the_level_of_the_policy() {
+    let (_, strict) = budgeted(40, ("kld.mean", 0.05), 0.005);
+    assert!(strict.contains("(99 % interval"), "{strict}");
+    let value = |reason: &str| reason.split(" to ").nth(1).and_then(|r| r.split(')').next()?.parse::<f64>().ok());
+    let (_, loose) = budgeted(40, ("kld.mean", 0.05), 0.2);
+    assert!(loose.contains("(60 % interval") && value(&strict) >= value(&loose), "{strict} {loose}");
+    let of = |alpha: f64| budgeted(40, ("kld.mean", 0.05), alpha).0;
+    assert_eq!((of(0.0), of(0.5), of(f64::NAN)), (Verdict::Invalid, Verdict::Invalid, Verdict::Invalid));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn a_looser_budget_never_worsens_a_verdict(
+        documents in 25_usize..70, tight in 1e-5_f64..0.01, more in 0.0_f64..0.02, metric in 0..Budget::METRICS.len(),
+    ) {
+        let metric = Budget::METRICS[metric];
+        let verdict = |max: f64| budgeted(documents, (metric, max), 0.05).0;
+        prop_assert!(verdict(tight + more) <= verdict(tight));
+    }
 }

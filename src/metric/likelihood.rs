@@ -1,8 +1,8 @@
 //! Documents under two models: perplexities, their ratio and how far the distributions moved apart.
 
-use crate::stats::{self, Interval};
+use crate::stats::{self, ClusterMean, Interval};
 
-/// Confidence of the clustered intervals.
+/// Confidence of the intervals that are shown.
 const SHOWN: f64 = 0.95;
 /// The histogram's range: 10⁻⁶ to 10² nats, four bins a decade, plus one bin below and one above.
 const DECADES: (i32, i32) = (-6, 2);
@@ -62,7 +62,8 @@ pub struct Displacement {
     pub delta_p_mean: f64,
     /// Root of the mean squared Δp.
     pub delta_p_rms: f64,
-    /// Share of tokens for which both rank the same token first, with its clustered 95 % interval.
+    /// Share of tokens for which both rank the same token first, with its clustered 95 % interval, of which see
+    /// [`Displacement::same_top_at`].
     pub same_top: Option<Interval>,
     /// Share of tokens for which both rank the same token first.
     pub same_top_share: f64,
@@ -70,16 +71,35 @@ pub struct Displacement {
     pub histogram: Vec<HistogramBin>,
     /// Each token's divergence and the index of its document.
     tokens: Vec<(f64, usize)>,
+    /// The mean divergence over documents.
+    kld_spread: Option<ClusterMean>,
+    /// The share of same top tokens over documents.
+    same_top_spread: Option<ClusterMean>,
 }
 
 impl Displacement {
-    /// The share of tokens whose divergence is over a threshold (nats), with its document-clustered 95 % interval; none
-    /// for fewer than two documents. A quantile is below the threshold exactly where this share is small enough.
+    /// The mean divergence per token (nats) with its document-clustered interval of some two-sided confidence; none for
+    /// fewer than two documents.
     #[must_use]
-    pub fn share_over(&self, threshold: f64) -> Option<Interval> {
+    pub fn kld_at(&self, confidence: f64) -> Option<Interval> {
+        self.kld_spread?.interval(confidence)
+    }
+
+    /// The share of tokens for which both rank the same token first, with its document-clustered interval, which is never
+    /// narrower than what as many documents without an exception allow; none for fewer than two documents.
+    #[must_use]
+    pub fn same_top_at(&self, confidence: f64) -> Option<Interval> {
+        self.same_top_spread?.share(confidence)
+    }
+
+    /// The share of tokens whose divergence is over a threshold (nats), with its document-clustered interval, which is never
+    /// narrower than what as many documents without such a token allow; none for fewer than two documents. A quantile is
+    /// below the threshold exactly where this share is small enough.
+    #[must_use]
+    pub fn share_over(&self, threshold: f64, confidence: f64) -> Option<Interval> {
         let (over, documents): (Vec<f64>, Vec<usize>) =
             self.tokens.iter().map(|&(kld, document)| (if kld > threshold { 1.0 } else { 0.0 }, document)).unzip();
-        clustered(&over, &documents)
+        spread(&over, &documents)?.share(confidence)
     }
 }
 
@@ -100,13 +120,21 @@ pub struct Likelihood {
     pub ln_ratio_interval: Option<Interval>,
     /// How far the distributions moved apart; none where the engine doesn't show them.
     pub displacement: Option<Displacement>,
+    /// The logarithm of the perplexity ratio over documents.
+    ln_ratio_spread: Option<ClusterMean>,
 }
 
 impl Likelihood {
     /// The ratio of the perplexities, variant over canary, with its 95 % interval.
     #[must_use]
     pub fn ratio(&self) -> Option<Interval> {
-        let i = self.ln_ratio_interval?;
+        self.ratio_at(SHOWN)
+    }
+
+    /// The same with its interval of some two-sided confidence.
+    #[must_use]
+    pub fn ratio_at(&self, confidence: f64) -> Option<Interval> {
+        let i = self.ln_ratio_spread?.interval(confidence)?;
         Some(Interval { estimate: i.estimate.exp(), lower: i.lower.exp(), upper: i.upper.exp() })
     }
 }
@@ -123,14 +151,16 @@ pub fn likelihood(documents: &[DocumentTokens<'_>]) -> Option<Likelihood> {
         return None;
     }
     let complete = columns.kld.len() == tokens;
+    let ln_ratio_spread = spread(&columns.difference, &columns.document);
     Some(Likelihood {
         documents: documents.len(),
         tokens,
         canary_perplexity: (columns.canary / tokens as f64).exp(),
         variant_perplexity: (columns.variant / tokens as f64).exp(),
         ln_ratio: mean(&columns.difference),
-        ln_ratio_interval: clustered(&columns.difference, &columns.document),
+        ln_ratio_interval: ln_ratio_spread.and_then(|of| of.interval(SHOWN)),
         displacement: complete.then(|| columns.displacement()),
+        ln_ratio_spread,
     })
 }
 
@@ -163,25 +193,27 @@ impl Columns {
 
     fn displacement(&self) -> Displacement {
         let squares: Vec<f64> = self.delta_p.iter().map(|d| d * d).collect();
+        let kld_spread = spread(&self.kld, &self.document);
+        let same_top_spread = spread(&self.same_top, &self.document);
         Displacement {
-            kld: clustered(&self.kld, &self.document),
+            kld: kld_spread.and_then(|of| of.interval(SHOWN)),
             kld_mean: mean(&self.kld),
             quantiles: quantiles(&self.kld),
             delta_p_mean: mean(&self.delta_p),
             delta_p_rms: mean(&squares).sqrt(),
-            same_top: clustered(&self.same_top, &self.document),
+            same_top: same_top_spread.and_then(|of| of.share(SHOWN)),
             same_top_share: mean(&self.same_top),
             histogram: histogram(&self.kld),
             tokens: self.kld.iter().copied().zip(self.document.iter().copied()).collect(),
+            kld_spread,
+            same_top_spread,
         }
     }
 }
 
-/// The mean with its document-clustered interval (CR2 standard error, t with Satterthwaite's degrees of freedom).
-fn clustered(values: &[f64], documents: &[usize]) -> Option<Interval> {
-    let means = stats::cluster_mean(values, documents, SHOWN)?;
-    let (lower, upper) = means.ci_cr2?;
-    Some(Interval { estimate: means.mean, lower, upper })
+/// The mean and its spread over documents.
+fn spread(values: &[f64], documents: &[usize]) -> Option<ClusterMean> {
+    stats::cluster_mean(values, documents, SHOWN)
 }
 
 /// The arithmetic mean of a list that isn't empty.
@@ -243,6 +275,17 @@ mod tests {
     fn one_document_has_a_ratio_but_no_interval() {
         let one = likelihood(&[document(&[1.0, 2.0], &[1.5, 2.5], &[0.1, 0.2])]).expect("there are tokens");
         assert!(one.ln_ratio_interval.is_none() && one.ln_ratio.is_finite());
+    }
+
+    #[test]
+    fn a_share_that_no_token_speaks_against_still_has_an_interval() {
+        let two = [document(&[1.0, 2.0], &[1.5, 2.5], &[0.1, 0.2]), document(&[1.0, 2.0], &[1.5, 2.5], &[0.1, 0.2])];
+        let moved = likelihood(&two).and_then(|both| both.displacement).expect("every document has its divergence");
+        let none = moved.share_over(1.0, 0.9).expect("there are two documents");
+        assert!(none.estimate == 0.0 && (none.upper - (1.0 - 0.05_f64.sqrt())).abs() < 1e-12, "{none:?}");
+        let all = moved.share_over(0.0, 0.9).expect("there are two documents");
+        assert!((all.upper - 1.0).abs() < 1e-12 && (all.lower - 0.05_f64.sqrt()).abs() < 1e-12, "{all:?}");
+        assert!(moved.share_over(1.0, 0.98).expect("there are two documents").upper > none.upper, "the level decides");
     }
 
     #[test]
