@@ -11,6 +11,7 @@ mod latency;
 mod pairs;
 #[cfg(test)]
 mod tests;
+mod unscored;
 
 use std::collections::BTreeMap;
 
@@ -23,6 +24,7 @@ pub use distribution::DistributionComparison;
 pub use fold::{FoldError, fold};
 pub use latency::{Latency, latencies};
 pub use pairs::{Comparison, Missing, SliceRow};
+pub use unscored::{Unscored, unscored};
 
 /// How many units a run has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! The budget rule: a metric of the distribution must be shown to keep within its limit.
 
-use super::wording::count;
+use super::wording::{count, plural, without_score};
 use super::{Case, Evidence, Finding, Rule};
 use crate::analysis::{DistributionComparison, Likelihood};
 use crate::domain::{Budget, MetricKind, TaskName, Verdict};
@@ -48,10 +48,16 @@ fn of_task(case: &Case<'_>, budget: &Budget, task: &TaskName) -> Finding {
     let likelihood = comparison.and_then(|c| c.likelihood.as_ref());
     let measured = likelihood.and_then(|l| measure(l, budget, 1.0 - 2.0 * alpha));
     let answer = match (comparison, &measured) {
-        (Some(comparison), Some(measured)) => judge(comparison, budget, measured),
-        _ => (Verdict::Invalid, not_measured(&budget.metric)),
+        (Some(comparison), Some(measured)) => judge((case, comparison), budget, measured),
+        _ => (Verdict::Invalid, format!("{}{}", not_measured(&budget.metric), because(case, task))),
     };
     finding(budget, Some(task.clone()), answer, measured.as_ref())
+}
+
+/// Whose documents have no score and why, as an addition to a clause.
+fn because(case: &Case<'_>, task: &TaskName) -> String {
+    let text = without_score(&case.unscored(task));
+    if text.is_empty() { text } else { format!(": {text}") }
 }
 
 fn not_measured(metric: &str) -> String {
@@ -125,12 +131,12 @@ fn measure(likelihood: &Likelihood, budget: &Budget, confidence: f64) -> Option<
     })
 }
 
-fn judge(comparison: &DistributionComparison, budget: &Budget, measured: &Measured) -> (Verdict, String) {
+fn judge((case, comparison): (&Case<'_>, &DistributionComparison), budget: &Budget, measured: &Measured) -> (Verdict, String) {
     let (metric, max, value) = (&budget.metric, budget.max, measured.value);
     let missing = comparison.missing;
     if missing as f64 > MOST_MISSING * comparison.documents as f64 {
-        let of = comparison.documents;
-        return (Verdict::Invalid, format!("{missing} of {of} documents could not be compared, too many for a verdict"));
+        let (of, why) = (comparison.documents, because(case, &comparison.task));
+        return (Verdict::Invalid, format!("{missing} of {of} documents could not be compared, too many for a verdict{why}"));
     }
     let Some(tested) = &measured.tested else {
         return (Verdict::Inconclusive, format!("{metric} is {value:.4}, but one document has no interval: add documents"));
@@ -148,7 +154,8 @@ fn judge(comparison: &DistributionComparison, budget: &Budget, measured: &Measur
     } else if interval.upper.is_nan() || interval.upper > tested.limit {
         (Verdict::Inconclusive, format!("{is}: more documents would tell whether it keeps within {max}"))
     } else if missing > 0 {
-        (Verdict::Inconclusive, format!("{is}, within {max}, but {missing} documents could not be compared"))
+        let (documents, why) = (plural(missing as u64, "document"), because(case, &comparison.task));
+        (Verdict::Inconclusive, format!("{is}, within {max}, but {missing} {documents} could not be compared{why}"))
     } else {
         (Verdict::Pass, format!("{is}, within its budget of {max}"))
     }

@@ -1,5 +1,6 @@
 //! The rules before all others: the run is complete, and canary and variant were asked the same thing in the same form.
 
+use super::wording::count;
 use super::{Case, Finding, Rule};
 use crate::domain::{Identity, Role, Verdict};
 
@@ -18,7 +19,11 @@ fn complete(case: &Case<'_>) -> Finding {
     let done = counts.scored + counts.unscored;
     let fault = (!case.record.finished)
         .then(|| format!("the run is not finished ({done} of {} answers): go on with `quantgate run --resume`", counts.expected));
-    finding(Rule::Complete, fault, "every sample is accounted for")
+    let fine = match counts.unscored {
+        0 => "every sample is accounted for".to_owned(),
+        n => format!("every sample has an answer or a cause ({} without a score)", count(n as u64)),
+    };
+    finding(Rule::Complete, fault, &fine)
 }
 
 fn fair(case: &Case<'_>) -> Finding {

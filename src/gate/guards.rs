@@ -1,6 +1,6 @@
 //! The guards: what makes a verdict weaker than it looks, found in the data.
 
-use super::wording::{count, plural};
+use super::wording::{count, plural, rough};
 use super::{Code, Warning, evidence};
 use crate::analysis::{Asymmetry, Comparison, Comparisons, DistributionComparison, Record};
 use crate::domain::{Policy, Role, TaskCard};
@@ -59,7 +59,7 @@ fn of_comparison(warnings: &mut Vec<Warning>, comparison: &Comparison, policy: &
         && n < needed
         && n >= evidence::floor(margin, alpha)
     {
-        warn(Code::Underpowered, format!("{} items, about {} needed", count(n), count(needed)));
+        warn(Code::Underpowered, format!("{} items, about {} needed", count(n), count(rough(needed))));
     }
     let sides = |a: &Asymmetry| format!("canary {}, variant {}", a.canary, a.variant);
     if comparison.truncated.p_mid < ASYMMETRY {
@@ -77,8 +77,10 @@ fn of_canary(warnings: &mut Vec<Warning>, comparison: &Comparison, card: &TaskCa
     let (margin, alpha) = (policy.margin_of(&card.name).0, policy.alpha);
     if margin > 0.0 && margin < 1.0 && alpha > 0.0 && alpha < 0.5 {
         let floor = evidence::floor(margin, alpha);
-        if comparison.paired.n() < floor {
-            warn(Code::Floor, format!("{} items, at least {} needed", count(comparison.paired.n()), count(floor)));
+        let n = comparison.paired.n();
+        // Without a single pair something else is wrong than the number of items.
+        if n > 0 && n < floor {
+            warn(Code::Floor, format!("{} items, at least {} needed", count(n), count(floor)));
         }
     }
     let clusters = comparison.clusters.len();

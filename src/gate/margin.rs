@@ -1,7 +1,7 @@
 //! The margin rule: a right-or-wrong task's loss must be shown to be smaller than the margin.
 
 use super::evidence::Method;
-use super::wording::{count, interval as interval_text, plural, pp};
+use super::wording::{count, interval as interval_text, plural, pp, rough, without_score};
 use super::{Case, Evidence, Finding, Rule, evidence};
 use crate::analysis::Comparison;
 use crate::domain::{TaskCard, Verdict};
@@ -32,7 +32,7 @@ fn judge(case: &Case<'_>, comparison: &Comparison, card: &TaskCard) -> Finding {
             Verdict::Invalid,
             format!("a margin of {margin} at α = {alpha} cannot be tested: the margin lies between 0 and 1, α between 0 and 0.5"),
         ),
-        Some(test) => test.verdict(comparison, card),
+        Some(test) => test.verdict(case, comparison, card),
     };
     Finding {
         rule: Rule::Margin,
@@ -67,8 +67,8 @@ impl Test {
         Some(self.method.map_or(needed, |m| m.swollen(needed)).max(self.floor))
     }
 
-    fn verdict(&self, comparison: &Comparison, card: &TaskCard) -> (Verdict, String) {
-        if let Some(fault) = self.fault(comparison, card) {
+    fn verdict(&self, case: &Case<'_>, comparison: &Comparison, card: &TaskCard) -> (Verdict, String) {
+        if let Some(fault) = self.fault(case, comparison, card) {
             return (Verdict::Invalid, fault);
         }
         let n = comparison.paired.n();
@@ -78,25 +78,20 @@ impl Test {
             return (Verdict::Inconclusive, what);
         }
         match self.delta {
-            Some(delta) if n >= FEWEST => self.bounded(comparison, delta),
+            Some(delta) if n >= FEWEST => self.bounded(case, comparison, delta),
             _ => (Verdict::Inconclusive, format!("{} cannot tell anything: at least {FEWEST} are needed", items(n))),
         }
     }
 
     /// Why the task's comparison is not valid, if it isn't.
-    fn fault(&self, comparison: &Comparison, card: &TaskCard) -> Option<String> {
+    fn fault(&self, case: &Case<'_>, comparison: &Comparison, card: &TaskCard) -> Option<String> {
         let missing = comparison.missing.total();
         let share = missing as f64 / comparison.samples.max(1) as f64;
         if share > MOST_MISSING || share > self.margin / 2.0 {
-            let (of, percent) = (count(comparison.samples), 100.0 * share);
-            return Some(format!(
-                "{} of {of} items ({percent:.1} %) have no score on both sides, too many for a verdict",
-                count(missing)
-            ));
+            return Some(format!("{}, too many for a verdict", unscored(case, comparison)));
         }
         if comparison.missingness.p_mid < ONE_SIDED {
-            let (canary, variant) = (comparison.missingness.canary, comparison.missingness.variant);
-            return Some(format!("items without a score lie on one side ({canary} of the canary's, {variant} of the variant's)"));
+            return Some(format!("{}, too many more on one side than on the other", unscored(case, comparison)));
         }
         let canary = comparison.paired.canary?;
         let n = comparison.paired.n() as f64;
@@ -109,16 +104,11 @@ impl Test {
     }
 
     /// The verdict on the complete pairs, if the missing ones could not turn it.
-    fn bounded(&self, comparison: &Comparison, delta: Interval) -> (Verdict, String) {
+    fn bounded(&self, case: &Case<'_>, comparison: &Comparison, delta: Interval) -> (Verdict, String) {
         let (verdict, note) = evidence::decided(delta, self.margin);
         if comparison.missing.total() > 0 && self.robust(comparison) != Some(verdict) {
-            let missing = comparison.missing.total();
-            let have = if missing == 1 { "item has" } else { "items have" };
-            let what = format!(
-                "{} {have} no score, and what they would have been could turn the verdict ({})",
-                count(missing),
-                self.interval(delta)
-            );
+            let (missing, interval) = (unscored(case, comparison), self.interval(delta));
+            let what = format!("{missing}, and what they would have been could turn the verdict ({interval})");
             return (Verdict::Inconclusive, what);
         }
         (verdict, self.reason(comparison, delta, (verdict, note)))
@@ -159,11 +149,9 @@ impl Test {
                 format!("a loss of {margin} is not excluded ({interval}), and more than a million items would be needed to tell")
             }
             Some(needed) if needed > n => {
-                format!(
-                    "a loss of {margin} is not excluded ({interval}): about {} would tell, there are {}",
-                    items(needed),
-                    count(n)
-                )
+                // Rounding must not bring the number below what there is.
+                let about = items(if rough(needed) > n { rough(needed) } else { needed });
+                format!("a loss of {margin} is not excluded ({interval}): about {about} would tell, there are {}", count(n))
             }
             Some(_) => format!("a loss of {margin} is not excluded ({interval}): another {} should tell", items(n)),
         }
@@ -191,6 +179,16 @@ impl Test {
             note: note.and_then(|(_, note)| note),
         }
     }
+}
+
+/// Whose answers have no score, and why.
+fn unscored(case: &Case<'_>, comparison: &Comparison) -> String {
+    let text = without_score(&case.unscored(&comparison.task));
+    if !text.is_empty() {
+        return text;
+    }
+    // A run that is not finished has answers that are neither scored nor unscored.
+    format!("{} of {} items have no answer", count(comparison.missing.total()), count(comparison.samples))
 }
 
 fn sources(n: u64) -> String {

@@ -14,7 +14,7 @@ mod tests;
 mod warning;
 pub(crate) mod wording;
 
-use crate::analysis::{Comparisons, Record};
+use crate::analysis::{self, Comparisons, Record, Unscored};
 use crate::domain::{OnDoubt, Policy, Role, SubjectName, TaskName, Verdict};
 use crate::stats::{Annotation, Interval};
 
@@ -97,6 +97,19 @@ pub struct Finding {
     pub evidence: Option<Evidence>,
 }
 
+impl Finding {
+    /// How bad the finding is beside others of its verdict: the loss as a multiple of the margin, or the value as one of the
+    /// budget; infinite where there is no number.
+    #[must_use]
+    pub fn severity(&self) -> f64 {
+        match &self.evidence {
+            Some(Evidence::Margin { delta: Some(delta), margin, .. }) => -delta.estimate / margin,
+            Some(Evidence::Budget { value: Some(value), max, .. }) if *max > 0.0 => value / max,
+            _ => f64::INFINITY,
+        }
+    }
+}
+
 /// The gate's answer for one variant or control.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SubjectDecision {
@@ -112,6 +125,16 @@ pub struct SubjectDecision {
     pub teeth: Option<bool>,
     /// Everything that was found, in the plan's order.
     pub findings: Vec<Finding>,
+}
+
+impl SubjectDecision {
+    /// The severity of the worst of the findings that its verdict rests on.
+    #[must_use]
+    pub fn severity(&self) -> f64 {
+        let own = self.findings.iter().filter(|f| f.gating && f.verdict == self.verdict);
+        let ruled = own.filter(|f| f.verdict != Verdict::Pass || f.evidence.is_some());
+        ruled.map(Finding::severity).fold(f64::NEG_INFINITY, f64::max)
+    }
 }
 
 /// The gate's answer for a run.
@@ -133,7 +156,10 @@ pub fn decide(record: &Record, comparisons: &Comparisons, policy: &Policy) -> De
     let judged = record.header.subjects.iter().filter(|s| s.role != Role::Canary);
     let subjects: Vec<SubjectDecision> =
         judged.map(|s| judge(&Case { record, comparisons, policy, subject: &s.name }, s.role)).collect();
-    let (verdict, reason) = overall(&subjects);
+    let (verdict, mut reason) = overall(&subjects);
+    if lets_through(verdict, policy) {
+        reason.push_str(&wording::let_through(verdict));
+    }
     let warnings = guards::warnings(record, comparisons, policy);
     Decision { verdict, reason, subjects, warnings }
 }
@@ -142,12 +168,16 @@ pub fn decide(record: &Record, comparisons: &Comparisons, policy: &Policy) -> De
 /// only warns of them.
 #[must_use]
 pub fn exit_code(decision: &Decision, policy: &Policy) -> u8 {
-    let lenient = match decision.verdict {
+    if lets_through(decision.verdict, policy) { 0 } else { decision.verdict.exit_code() }
+}
+
+/// Whether the policy only warns of a verdict that isn't PASS.
+fn lets_through(verdict: Verdict, policy: &Policy) -> bool {
+    match verdict {
         Verdict::Inconclusive => policy.inconclusive == OnDoubt::Warn,
         Verdict::Invalid => policy.invalid == OnDoubt::Warn,
         Verdict::Pass | Verdict::Fail => false,
-    };
-    if lenient { 0 } else { decision.verdict.exit_code() }
+    }
 }
 
 /// One subject before the gate.
@@ -156,6 +186,16 @@ struct Case<'a> {
     comparisons: &'a Comparisons,
     policy: &'a Policy,
     subject: &'a SubjectName,
+}
+
+impl Case<'_> {
+    /// The canary's and the subject's answers without a score on a task.
+    fn unscored(&self, task: &TaskName) -> Vec<Unscored> {
+        let canary = self.record.header.subjects.iter().find(|s| s.role == Role::Canary).map(|s| &s.name);
+        let mut rows = analysis::unscored(self.record);
+        rows.retain(|row| row.task == *task && (row.subject == *self.subject || Some(&row.subject) == canary));
+        rows
+    }
 }
 
 fn judge(case: &Case<'_>, role: Role) -> SubjectDecision {

@@ -47,8 +47,11 @@ fn data_that_cannot_tell_are_inconclusive_and_say_how_many_items_would() {
     assert_eq!(decision.verdict, Verdict::Inconclusive, "{}", decision.reason);
     assert!(decision.reason.contains("would tell, there are 60"), "{}", decision.reason);
     assert_eq!(exit_code(&decision, &run.policy), 3);
+    assert!(!decision.reason.contains("Let through"), "{}", decision.reason);
     run.policy.inconclusive = OnDoubt::Warn;
+    let decision = decided(&run);
     assert_eq!(exit_code(&decision, &run.policy), 0);
+    assert!(decision.reason.contains("the policy's `inconclusive` says warn"), "{}", decision.reason);
 }
 
 #[test]
@@ -83,7 +86,11 @@ fn a_run_whose_answers_are_all_missing_is_invalid() {
     let run = Run::pair(60, |_, _| Reply::Missing);
     let decision = decided(&run);
     assert_eq!(decision.verdict, Verdict::Invalid);
-    assert!(decision.reason.contains("no score"), "{}", decision.reason);
+    let sides = "60 of 60 answers of 'canary' and 60 of 60 answers of 'q4' have no score (most: engine: the engine ran out";
+    assert!(decision.reason.contains(sides), "{}", decision.reason);
+    let complete = &decision.subjects[0].findings[0].reason;
+    assert!(complete.contains("an answer or a cause (120 without a score)"), "{complete}");
+    assert!(!decision.warnings.iter().any(|w| w.code == Code::Floor), "the number of items is not what is wrong");
     assert_eq!(exit_code(&decision, &run.policy), 4);
 }
 
@@ -112,7 +119,8 @@ fn more_than_one_per_cent_missing_is_invalid() {
     let run = Run::pair(60, |canary, item| if !canary && item == 1 { Reply::Missing } else { Reply::Right });
     let decision = decided(&run);
     assert_eq!(decision.verdict, Verdict::Invalid, "{}", decision.reason);
-    assert!(decision.reason.contains("1 of 60 items (1.7 %)"), "{}", decision.reason);
+    let expected = "1 of 60 answers of 'q4' has no score (engine: the engine ran out of memory), too many for a verdict";
+    assert!(decision.reason.contains(expected), "{}", decision.reason);
 }
 
 #[test]
@@ -282,7 +290,28 @@ fn only_candidates_can_pass_and_the_worst_decides() {
     run.policy.budgets = Vec::new();
     let decision = decided(&run);
     assert_eq!(decision.verdict, Verdict::Fail);
-    assert!(decision.reason.starts_with("q3 is FAIL") && decision.reason.contains("q4 would PASS"), "{}", decision.reason);
+    assert!(decision.reason.starts_with("q3 fails") && decision.reason.contains("q4 would PASS"), "{}", decision.reason);
+}
+
+#[test]
+fn among_variants_of_one_verdict_the_one_that_lost_most_is_named_first() {
+    let mut run = Run::small();
+    run.subjects.insert(2, ("q3", Role::Variant));
+    run.policy.budgets = Vec::new();
+    run.reply = Box::new(|subject, _, item| match (subject, item) {
+        (_, i) if i % 8 == 7 => Reply::Wrong,
+        ("q4", i) if i < 25 => Reply::Wrong,
+        ("q2" | "q3", i) if i % 2 == 0 => Reply::Wrong,
+        _ => Reply::Right,
+    });
+    let decision = decided(&run);
+    assert!(decision.reason.starts_with("q3 and q4 fail. q3: on arithmetic"), "{}", decision.reason);
+}
+
+#[test]
+fn a_rough_number_has_two_digits_that_mean_something() {
+    let rough = super::wording::rough;
+    assert_eq!([rough(0), rough(7), rough(64), rough(302_141), rough(995)], [0, 7, 64, 300_000, 1000]);
 }
 
 proptest! {

@@ -1,7 +1,8 @@
 //! Words and numbers as a person reads them: signed points, grouped counts, the sentences of a verdict.
 
-use super::{Evidence, Finding, SubjectDecision};
-use crate::domain::Verdict;
+use super::{Finding, SubjectDecision};
+use crate::analysis::Unscored;
+use crate::domain::{CauseKind, Verdict};
 use crate::stats::Interval;
 
 /// A fraction as percentage points without a sign, as short as it can be: `1 pp`, `0.5 pp`.
@@ -40,6 +41,47 @@ pub(crate) fn count(n: u64) -> String {
     text
 }
 
+/// A number with two significant digits, for what is known roughly: 302,141 is about 300,000.
+pub(crate) fn rough(n: u64) -> u64 {
+    let unit = 10_u64.pow(n.checked_ilog10().unwrap_or(0).saturating_sub(1));
+    (n + unit / 2) / unit * unit
+}
+
+/// The word for a class of causes.
+pub(crate) fn cause_word(kind: CauseKind) -> &'static str {
+    match kind {
+        CauseKind::Refused => "refused",
+        CauseKind::Engine => "engine",
+        CauseKind::Transport => "transport",
+        CauseKind::NotANumber => "not a number",
+    }
+}
+
+/// Most characters of a cause that a sentence quotes.
+const QUOTED: usize = 160;
+
+/// Whose answers have no score and the commonest cause, as a clause: `20 of 20 answers of 'v' have no score (engine: out of
+/// memory)`; empty without any.
+pub(super) fn without_score(rows: &[Unscored]) -> String {
+    let mut sides: Vec<(&str, u64, u64)> = Vec::new();
+    for row in rows {
+        match sides.iter_mut().find(|side| side.0 == row.subject.as_str()) {
+            Some(side) => side.1 += row.count,
+            None => sides.push((row.subject.as_str(), row.count, row.of)),
+        }
+    }
+    let Some(main) = rows.iter().max_by_key(|row| row.count) else { return String::new() };
+    let side = |&(name, n, of): &(&str, u64, u64)| format!("{} of {} {} of '{name}'", count(n), count(of), plural(of, "answer"));
+    let sides_text: Vec<String> = sides.iter().map(side).collect();
+    let sides_text: Vec<&str> = sides_text.iter().map(String::as_str).collect();
+    let have = if sides.len() == 1 && sides[0].1 == 1 { "has" } else { "have" };
+    let example = main.example.trim_end_matches(['.', '\n']);
+    let cut: String = example.chars().take(QUOTED).collect();
+    let more = if cut.len() < example.len() { "…" } else { "" };
+    let mostly = if rows.len() > 1 { "most: " } else { "" };
+    format!("{} {have} no score ({mostly}{}: {cut}{more})", list(&sides_text), cause_word(main.kind))
+}
+
 /// The word, with an s unless there is one.
 pub(crate) fn plural(n: u64, word: &str) -> String {
     if n == 1 { word.to_owned() } else { format!("{word}s") }
@@ -66,7 +108,7 @@ pub(super) fn subject_reason(verdict: Verdict, findings: &[Finding]) -> String {
         };
     }
     let mut guilty: Vec<&Finding> = findings.iter().filter(|f| f.gating && f.verdict == verdict).collect();
-    guilty.sort_by(|a, b| estimate(a).total_cmp(&estimate(b)));
+    guilty.sort_by(|a, b| b.severity().total_cmp(&a.severity()));
     let more = guilty.len() as u64 - 1;
     let also = if more == 0 { String::new() } else { format!(" (and {more} more {})", plural(more, "finding")) };
     format!("{}{also}.", about(guilty[0]))
@@ -77,15 +119,6 @@ fn about(finding: &Finding) -> String {
     match &finding.task {
         Some(task) => format!("on {task}, {}", finding.reason),
         None => finding.reason.clone(),
-    }
-}
-
-/// What sorts findings of one verdict, the worst first.
-fn estimate(finding: &Finding) -> f64 {
-    match &finding.evidence {
-        Some(Evidence::Margin { delta: Some(delta), .. }) => delta.estimate,
-        Some(_) => 0.0,
-        None => f64::NEG_INFINITY,
     }
 }
 
@@ -103,6 +136,9 @@ pub(super) fn toothless(control: &SubjectDecision) -> String {
 
 /// The sentence for a run, given its candidates' worst verdict.
 pub(super) fn run_reason(worst: Verdict, candidates: &[&SubjectDecision], controls: &[&SubjectDecision]) -> String {
+    let mut candidates = candidates.to_vec();
+    // A stable sort: equals stay in the plan's order.
+    candidates.sort_by(|a, b| b.severity().total_cmp(&a.severity()));
     let named = |wanted: &dyn Fn(Verdict) -> bool| -> Vec<&str> {
         candidates.iter().filter(|s| wanted(s.verdict)).map(|s| s.subject.as_str()).collect()
     };
@@ -111,6 +147,8 @@ pub(super) fn run_reason(worst: Verdict, candidates: &[&SubjectDecision], contro
     let main = match (worst, names.as_slice()) {
         (Verdict::Pass, [one]) => format!("{one} may replace the canary: {guilty}"),
         (Verdict::Pass, all) => format!("{} may replace the canary: every gating rule holds for each.", list(all)),
+        (Verdict::Fail, [one]) => format!("{one} fails: {guilty}"),
+        (Verdict::Fail, [first, ..]) => format!("{} fail. {first}: {guilty}", list(&names)),
         (_, [one]) => format!("{one} is {worst}: {guilty}"),
         (_, [first, ..]) => format!("{} are {worst}. {first}: {guilty}", list(&names)),
         (_, []) => String::new(),
@@ -124,4 +162,10 @@ pub(super) fn run_reason(worst: Verdict, candidates: &[&SubjectDecision], contro
         _ => format!(" The controls {} fail, as they must.", list(&bad)),
     };
     format!("{main}{passing}{teeth}")
+}
+
+/// What a lenient policy adds to the sentence of a run whose verdict it only warns of.
+pub(super) fn let_through(verdict: Verdict) -> String {
+    let key = verdict.word().to_lowercase();
+    format!(" Let through: the policy's `{key}` says warn, so the exit code is 0.")
 }
