@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use super::model::{
     DisplacementResult, DistributionResult, FindingResult, FlippedItem, LatencyResult, Report, RunResult, Said, SampleRow,
-    SidesResult, SliceResult, SubjectResult, TaskResult, TimingResult, WarningResult,
+    SidesResult, SliceResult, SubjectResult, TaskResult, TimingResult, UnitsResult, UnscoredResult, WarningResult,
 };
 use crate::analysis::{
-    Asymmetry, Comparison, Comparisons, Displacement, DistributionComparison, Latency, Record, TimingSummary, latencies,
+    Asymmetry, Comparison, Comparisons, Counts, Displacement, DistributionComparison, Latency, Record, TimingSummary, Unscored,
+    latencies, unscored,
 };
 use crate::domain::{
     Answer, Finish, Outcome, Policy, Role, SampleCard, SampleId, Subject, SubjectName, TaskName, UnitKey, Verdict,
 };
+use crate::gate::wording::cause_word;
 use crate::gate::{Decision, Evidence, Finding, Rule, SubjectDecision, note_word};
 
 /// Most losses, and most gains, of one variant on one task that the browser shows.
@@ -33,15 +35,34 @@ impl Report {
             seed: header.seed,
             policy: policy.clone(),
             finished: record.finished,
-            units: [record.counts.expected, record.counts.scored, record.counts.unscored],
+            units: units(record),
             tasks: header.tasks.clone(),
             subjects: header.subjects.iter().map(of).collect(),
+            unscored: unscored(record).iter().map(UnscoredResult::from).collect(),
             warnings: decision.warnings.iter().map(WarningResult::from).collect(),
             run: RunResult { id: header.run.clone() },
             timing: timing(record, &latencies),
             samples: samples(record),
             flipped: flipped(record, comparisons),
             ecdfs: latencies.into_iter().map(|l| (l.subject, l.ecdf)).collect(),
+        }
+    }
+}
+
+fn units(record: &Record) -> UnitsResult {
+    let Counts { expected, scored, unscored } = record.counts;
+    UnitsResult { expected, scored, unscored }
+}
+
+impl From<&Unscored> for UnscoredResult {
+    fn from(row: &Unscored) -> Self {
+        Self {
+            subject: row.subject.clone(),
+            task: row.task.clone(),
+            cause: cause_word(row.kind),
+            count: row.count,
+            of: row.of,
+            example: row.example.clone(),
         }
     }
 }
@@ -60,6 +81,7 @@ fn subject_result(subject: &Subject, record: &Record, comparisons: &Comparisons,
         findings: judged.map_or_else(Vec::new, |d| d.findings.iter().map(FindingResult::from).collect()),
         tasks: tasks.filter_map(|c| Some(task_result(c, judged?))).collect(),
         distributions: distributions.map(DistributionResult::from).collect(),
+        severity: judged.map_or(f64::NEG_INFINITY, SubjectDecision::severity),
     }
 }
 
@@ -79,6 +101,7 @@ impl From<&Finding> for FindingResult {
             floor: None,
             needed: None,
             note: None,
+            severity: finding.severity(),
         };
         match &finding.evidence {
             None => blank,

@@ -80,7 +80,9 @@ fn task_rows(report: &Report, subject: &SubjectResult, task: &TaskResult) -> Vec
         interval: interval.map(|i| (i, confidence)),
         n: task.n,
     };
-    let bare = |metric, value| Measure { task: task.task.as_str(), metric, value: Some(value), interval: None, n: task.n };
+    // Without a single pair there is nothing to test.
+    let value = |x: f64| (task.n > 0).then_some(x);
+    let bare = |metric, x| Measure { task: task.task.as_str(), metric, value: value(x), interval: None, n: task.n };
     let measures = [
         with("accuracy.canary", task.canary, 0.95),
         with("accuracy", task.variant, 0.95),

@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::model::{Report, SubjectResult, WarningResult};
-use super::phrase::{NOTHING, bytes, delta, duration, flips, instant, number, p, percent, sentence, verdict, with_interval};
+use super::model::{Report, SubjectResult, UnscoredResult, WarningResult};
+use super::phrase::{NOTHING, bytes, delta, duration, flips, instant, number, p_of, percent, sentence, verdict, with_interval};
 use crate::domain::{Role, Verdict};
 use crate::gate::wording::{count, pp};
 
@@ -15,6 +15,7 @@ pub(super) fn render(report: &Report) -> String {
     for subject in report.worst_first() {
         section(&mut text, report, subject);
     }
+    unscored(&mut text, &report.unscored);
     warnings(&mut text, &report.warnings);
     foot(&mut text, report);
     text
@@ -74,12 +75,12 @@ fn section(text: &mut String, report: &Report, subject: &SubjectResult) {
         for task in subject.tasks_worst_first() {
             let name = escape(task.task.as_str());
             let (canary, variant, interval) = (percent(task.canary), percent(task.variant), delta(task.gate));
-            let (n, margin, flips, p) = (count(task.n), pp(task.margin), flips(task), escape(&p(task.p_mid)));
+            let (n, margin, flips, p) = (count(task.n), pp(task.margin), flips(task), escape(&p_of(task)));
             line!(text, "| {name} | {n} | {canary} | {variant} | {interval} | {margin} | {flips} | {p} | {} |", verdict(task));
         }
         line!(text);
     }
-    for finding in subject.findings.iter().filter(|f| f.gating && f.verdict != Verdict::Pass) {
+    for finding in subject.guilty() {
         let task = finding.task.as_ref().map_or_else(String::new, |task| format!(", {task}"));
         line!(text, "* {} ({}{}): {}", finding.verdict, finding.rule, escape(&task), escape(&finding.reason));
     }
@@ -92,6 +93,22 @@ fn section(text: &mut String, report: &Report, subject: &SubjectResult) {
             format!(", KLD {kld} nats, p99 {}, same top token {:.1} %", number(Some(m.kld["p99"])), 100.0 * m.same_top)
         });
         line!(text, "* {task} ({} tokens): {perplexity}{moved}", count(d.tokens as u64));
+    }
+    line!(text);
+}
+
+fn unscored(text: &mut String, rows: &[UnscoredResult]) {
+    if rows.is_empty() {
+        return;
+    }
+    line!(text, "## Answers without a score");
+    line!(text);
+    line!(text, "| subject | task | answers | cause | for example |");
+    line!(text, "| --- | --- | ---: | --- | --- |");
+    for row in rows {
+        let (subject, task) = (escape(row.subject.as_str()), escape(row.task.as_str()));
+        let (n, of) = (count(row.count), count(row.of));
+        line!(text, "| {subject} | {task} | {n} of {of} | {} | {} |", row.cause, escape(&row.example));
     }
     line!(text);
 }
@@ -133,7 +150,8 @@ fn foot(text: &mut String, report: &Report) {
     for budget in &policy.budgets {
         line!(text, "* budget: {} at most {}", escape(&budget.metric), budget.max);
     }
-    let [expected, scored, unscored] = report.units.map(|n| count(n as u64));
+    let units = report.units;
+    let [expected, scored, unscored] = [units.expected, units.scored, units.unscored].map(|n| count(n as u64));
     line!(text, "* {expected} answers: {scored} scored, {unscored} unscored");
     let took = duration(report.timing.ended_ms.saturating_sub(report.timing.started_ms));
     line!(text, "* run {}, begun {}, took {took}", escape(&report.run.id), instant(report.timing.started_ms));

@@ -26,12 +26,14 @@ pub struct Report {
     pub policy: Policy,
     /// Whether every unit is accounted for.
     pub finished: bool,
-    /// Units: expected, scored, unscored.
-    pub units: [usize; 3],
+    /// How many answers there are.
+    pub units: UnitsResult,
     /// What was asked.
     pub tasks: Vec<TaskCard>,
     /// Who was asked, the canary first.
     pub subjects: Vec<SubjectResult>,
+    /// Answers without a score: by subject, task, then the commonest class of causes first.
+    pub unscored: Vec<UnscoredResult>,
     /// What a reader should know beside the verdict.
     pub warnings: Vec<WarningResult>,
     /// What tells this run from another of the same plan: nothing in it is a result.
@@ -47,6 +49,34 @@ pub struct Report {
     /// Each subject's latency distribution: (milliseconds, share at or below).
     #[serde(skip)]
     pub ecdfs: Vec<(SubjectName, Vec<(f64, f64)>)>,
+}
+
+/// How many answers a run has.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct UnitsResult {
+    /// Answers asked for: subjects × samples.
+    pub expected: usize,
+    /// Answers with a score.
+    pub scored: usize,
+    /// Answers without one.
+    pub unscored: usize,
+}
+
+/// The answers of one subject on one task that have no score for causes of one class.
+#[derive(Clone, Debug, Serialize)]
+pub struct UnscoredResult {
+    /// Whose answers.
+    pub subject: SubjectName,
+    /// On which task.
+    pub task: TaskName,
+    /// The class of their causes: `refused`, `engine`, `transport` or `not a number`.
+    pub cause: &'static str,
+    /// How many.
+    pub count: u64,
+    /// How many samples the task has.
+    pub of: u64,
+    /// The commonest message.
+    pub example: String,
 }
 
 /// What tells this run from another of the same plan.
@@ -77,6 +107,9 @@ pub struct SubjectResult {
     pub tasks: Vec<TaskResult>,
     /// Perplexity tasks.
     pub distributions: Vec<DistributionResult>,
+    /// How bad it is beside others of its verdict: the worst loss as a multiple of its margin.
+    #[serde(skip)]
+    pub severity: f64,
 }
 
 /// The answer to one rule.
@@ -108,6 +141,9 @@ pub struct FindingResult {
     pub needed: Option<u64>,
     /// What the interval says beyond the verdict.
     pub note: Option<&'static str>,
+    /// How bad it is beside others of its verdict.
+    #[serde(skip)]
+    pub severity: f64,
 }
 
 /// How often something befell each side, and the p of no asymmetry.
@@ -337,25 +373,36 @@ impl Report {
         self.subjects.iter().find(|s| s.role == Role::Canary)
     }
 
-    /// Variants and controls, the worst candidate first, the controls last; equal ones in the plan's order.
+    /// Variants and controls, the worst candidate first, the controls last; of one verdict the largest loss against
+    /// its margin first.
     pub(super) fn worst_first(&self) -> Vec<&SubjectResult> {
         let mut judged: Vec<&SubjectResult> = self.subjects.iter().filter(|s| s.role != Role::Canary).collect();
-        judged.sort_by_key(|s| (s.role == Role::Control, std::cmp::Reverse(s.verdict)));
+        judged.sort_by(|a, b| {
+            let place = |s: &SubjectResult| (s.role == Role::Control, std::cmp::Reverse(s.verdict));
+            place(a).cmp(&place(b)).then(b.severity.total_cmp(&a.severity))
+        });
         judged
     }
 }
 
 impl SubjectResult {
-    /// The right-or-wrong tasks, gating ones first, then the worst verdict, then the largest loss.
+    /// The right-or-wrong tasks, gating ones first, then the worst verdict, then the largest loss against its margin.
     pub(super) fn tasks_worst_first(&self) -> Vec<&TaskResult> {
         let mut tasks: Vec<&TaskResult> = self.tasks.iter().collect();
-        let delta = |t: &TaskResult| t.delta.map_or(0.0, |d| d.estimate);
+        let delta = |t: &TaskResult| t.delta.map_or(f64::NEG_INFINITY, |d| d.estimate / t.margin.max(f64::MIN_POSITIVE));
         tasks.sort_by(|a, b| {
             (!a.gating, std::cmp::Reverse(a.verdict))
                 .cmp(&(!b.gating, std::cmp::Reverse(b.verdict)))
                 .then(delta(a).total_cmp(&delta(b)))
         });
         tasks
+    }
+
+    /// Gating findings that don't pass: the worst verdict first, then the largest loss against its margin.
+    pub(super) fn guilty(&self) -> Vec<&FindingResult> {
+        let mut guilty: Vec<&FindingResult> = self.findings.iter().filter(|f| f.gating && f.verdict != Verdict::Pass).collect();
+        guilty.sort_by(|a, b| b.verdict.cmp(&a.verdict).then(b.severity.total_cmp(&a.severity)));
+        guilty
     }
 
     /// The unweighted mean of a side's accuracies over the gating tasks (all tasks where none gates); none without tasks.

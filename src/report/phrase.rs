@@ -22,13 +22,23 @@ pub(super) fn delta(delta: Option<Interval>) -> String {
 }
 
 /// A p value: `0.034`, `<0.001`.
-pub(super) fn p(p: f64) -> String {
+fn p(p: f64) -> String {
     if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
 }
 
 /// `12/3`: lost, gained.
 pub(super) fn flips(task: &TaskResult) -> String {
-    format!("{}/{}", task.table.n10, task.table.n01)
+    if task.n == 0 { NOTHING.to_owned() } else { format!("{}/{}", task.table.n10, task.table.n01) }
+}
+
+/// A number that says nothing without a single pair.
+pub(super) fn of_pairs(n: u64, number: u64) -> String {
+    if n == 0 { NOTHING.to_owned() } else { number.to_string() }
+}
+
+/// A task's p value; nothing without a single pair.
+pub(super) fn p_of(task: &TaskResult) -> String {
+    if task.n == 0 { NOTHING.to_owned() } else { p(task.p_mid) }
 }
 
 /// The verdict's word; in brackets where nothing depends on it.

@@ -137,7 +137,13 @@ fn a_report_of_nothing_can_be_written_too() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     write_all(&report(&run), folder.path()).expect("an empty report can be written");
     write_all(&report(&Run::pair(12, |_, _| Reply::Missing)), folder.path()).expect("a report without scores can be written");
-    let page = page(&report(&Run::pair(12, |_, _| Reply::Missing)));
+    let empty = report(&Run::pair(12, |_, _| Reply::Missing));
+    for text in [text(&empty, 120), markdown::render(&empty)] {
+        assert!(!text.contains("1.000") && !text.contains("0/0") && !text.contains("W_FLOOR"), "{text}");
+    }
+    assert!(markdown::render(&empty).contains("| q4 | arithmetic | 12 of 12 | engine | the engine ran out of memory |"));
+    let page = page(&empty);
+    assert!(page.contains("<td class=\"num\">12 of 12</td><td>engine</td>"));
     assert!(!page.contains("NaN") && !page.contains("inf"), "no number that is none");
 }
 
@@ -185,10 +191,12 @@ fn two_runs_of_one_plan_differ_in_run_and_timing_only() {
 fn the_published_schema_names_every_key_of_the_results() {
     let schema: serde_json::Value = serde_json::from_str(super::SCHEMA).expect("the schema is JSON");
     assert_eq!(schema["$id"], super::SCHEMA_ID);
-    let text = json::render(&report(&Run::small())).expect("results can be written");
-    let results: serde_json::Value = serde_json::from_str(&text).expect("results are JSON");
-    assert_eq!(results["$schema"], super::SCHEMA_ID);
-    check(&schema, &schema, &results, "$");
+    for run in [Run::small(), Run::pair(20, |canary, _| if canary { Reply::Right } else { Reply::Missing })] {
+        let text = json::render(&report(&run)).expect("results can be written");
+        let results: serde_json::Value = serde_json::from_str(&text).expect("results are JSON");
+        assert_eq!(results["$schema"], super::SCHEMA_ID);
+        check(&schema, &schema, &results, "$");
+    }
 }
 
 /// A small reader of the part of JSON Schema that the file uses: references, properties, items, required and closed objects.

@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 
 use super::model::{DistributionResult, Report, SubjectResult, TaskResult};
-use super::phrase::{NOTHING, bytes, delta, flips, number, p, percent, verdict, with_interval};
+use super::phrase::{NOTHING, bytes, delta, flips, number, p_of, percent, verdict, with_interval};
 use crate::domain::Role;
 use crate::gate::wording::{count, list, pp, signed_points};
 
@@ -75,7 +75,7 @@ fn row(subject: &SubjectResult, task: &TaskResult, wide: bool) -> Vec<String> {
     let mut cells = vec![subject.name.to_string(), task.task.to_string(), count(task.n)];
     cells.extend([percent(task.canary), percent(task.variant)]);
     if wide {
-        cells.extend([delta(task.gate), flips(task), p(task.p_mid)]);
+        cells.extend([delta(task.gate), flips(task), p_of(task)]);
     } else {
         // One decimal each: what fits into 80 columns.
         let short = |x: f64| {

@@ -91,8 +91,8 @@ struct TaskRow {
     variant: String,
     delta: String,
     margin: String,
-    lost: u64,
-    gained: u64,
+    lost: String,
+    gained: String,
     p: String,
     badge: Badge,
     gating: bool,
@@ -121,8 +121,8 @@ struct SliceLine {
     canary: String,
     variant: String,
     delta: String,
-    lost: u64,
-    gained: u64,
+    lost: String,
+    gained: String,
 }
 
 /// The warnings of one code.
@@ -187,7 +187,7 @@ fn overview_row(subject: &SubjectResult, canary: Option<f64>, anchor: Option<Str
         bits: identity.map_or_else(none, |i| format!("{:.2}", i.bits_per_weight)),
         accuracy: own.map_or_else(none, |a| format!("{:.1} %", 100.0 * a)),
         delta: own.zip(canary).filter(|_| !is_canary).map_or_else(none, |(a, c)| format!("{} pp", signed_points(a - c))),
-        flips: if subject.tasks.is_empty() { none() } else { format!("{} / {}", flips.0, flips.1) },
+        flips: if subject.tasks.iter().all(|t| t.n == 0) { none() } else { format!("{} / {}", flips.0, flips.1) },
         kld: moved.map_or_else(none, |m| phrase::number(m.kld_mean)),
         perplexity: ratio.unwrap_or_else(none),
     }
@@ -226,9 +226,9 @@ fn task_row(subject: &SubjectResult, task: &TaskResult) -> TaskRow {
         variant: phrase::percent(task.variant),
         delta: phrase::delta(task.gate),
         margin: pp(task.margin),
-        lost: task.table.n10,
-        gained: task.table.n01,
-        p: phrase::p(task.p_mid),
+        lost: phrase::of_pairs(task.n, task.table.n10),
+        gained: phrase::of_pairs(task.n, task.table.n01),
+        p: phrase::p_of(task),
         badge: Badge::of(Some(task.verdict)),
         gating: task.gating,
         reason: finding.map_or_else(String::new, |f| unbroken(&phrase::sentence(&f.reason))),
@@ -242,8 +242,8 @@ fn slices(task: &TaskResult) -> (String, Vec<SliceLine>) {
         canary: phrase::percent(s.canary),
         variant: phrase::percent(s.variant),
         delta: phrase::delta(s.delta),
-        lost: s.table.n10,
-        gained: s.table.n01,
+        lost: phrase::of_pairs(s.n, s.table.n10),
+        gained: phrase::of_pairs(s.n, s.table.n01),
     };
     (task.task.to_string(), task.slices.iter().map(line).collect())
 }
@@ -339,7 +339,8 @@ fn identity(identity: &Identity) -> Vec<(String, String)> {
 }
 
 fn about(report: &Report) -> Vec<(String, String)> {
-    let [expected, scored, unscored] = report.units.map(|n| count(n as u64));
+    let units = report.units;
+    let [expected, scored, unscored] = [units.expected, units.scored, units.unscored].map(|n| count(n as u64));
     vec![
         ("Run".to_owned(), report.run.id.clone()),
         ("Answers".to_owned(), format!("{expected} asked for, {scored} scored, {unscored} without a score")),

@@ -44,6 +44,10 @@ pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
 
 fn cell(canvas: &Canvas<'_>, task: &TaskResult, at: (i32, i32)) -> Result<(), PlotError> {
     let (x, y) = at;
+    if task.n == 0 {
+        let middle = (x + CELL.0 / 2, y + CELL.1 / 2);
+        return canvas.text("–", middle, Face::of(13.0).colour(MUTED).anchor(Anchor::Middle));
+    }
     let strength = 0.06 + 0.74 * (task.flip_rate / FULL).min(1.0).sqrt();
     canvas.veil((x + 2, y + 2), (x + CELL.0 - 2, y + CELL.1 - 2), (DARK, strength))?;
     // White on the dark cells, ink on the light ones: both stay above a contrast of 4.5.
