@@ -79,15 +79,20 @@ fn the_terminal_text_of_a_small_run() {
 }
 
 #[test]
-fn the_terminal_text_keeps_within_eighty_columns() {
+fn the_terminal_text_keeps_within_narrow_widths_and_breaks_no_number() {
     let mut long = Run::small();
     long.subjects[1].0 = "mistral-7b-q4_k_m";
     long.tasks = vec!["closed-book-recall-of-facts", "capitals"];
     for run in [Run::small(), standard(), long] {
-        let text = text(&report(&run), 80);
-        let widest = text.lines().max_by_key(|line| line.chars().count()).unwrap_or("");
-        assert!(widest.chars().count() <= 80, "{text}");
-        assert!(run.tasks.len() != 2 || text.contains("[−4.3, +4.3]"), "an interval is never broken: {text}");
+        for width in [40, 50, 80, 100] {
+            let text = text(&report(&run), width);
+            let widest = text.lines().max_by_key(|line| line.chars().count()).unwrap_or("");
+            assert!(widest.chars().count() <= width, "{text}");
+            assert!(run.tasks.len() != 2 || text.contains("[−4.31, +4.31]"), "an interval is never broken: {text}");
+            assert!(text.contains(run.tasks[0]), "nor is a name: {text}");
+            let has_p = text.lines().next().is_some_and(|head| head.split_whitespace().any(|word| word == "p"));
+            assert_eq!(has_p, text.contains("p is McNemar"), "{text}");
+        }
     }
 }
 

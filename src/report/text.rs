@@ -1,13 +1,13 @@
 //! The terminal's report: one table, worst first, then the verdict and its reason; readable without colour.
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::model::{DistributionResult, Report, SubjectResult, TaskResult};
-use super::phrase::{NOTHING, bytes, delta, flips, number, p_of, percent, verdict, with_interval};
+use super::phrase::{bytes, delta, flips, number, p_of, percent, verdict, with_interval};
 use crate::domain::Role;
-use crate::gate::wording::{count, list, pp, signed_points};
+use crate::gate::wording::{count, list, pp};
 
-/// Columns from which the whole table fits.
+/// Columns from which headings are spelled out and columns stand apart.
 const WIDE: usize = 104;
 /// Narrowest width that is laid out for.
 const NARROWEST: usize = 40;
@@ -16,13 +16,14 @@ const NARROWEST: usize = 40;
 #[must_use]
 pub fn render(report: &Report, width: usize) -> String {
     let width = width.max(NARROWEST);
-    let mut blocks = vec![table(report, width)];
+    let table = table(report, width);
+    let mut blocks = vec![table.text];
     let distributions: Vec<String> =
         report.worst_first().iter().flat_map(|s| s.distributions.iter().map(|d| distribution(s, d, width))).collect();
     if !distributions.is_empty() {
         blocks.push(distributions.join("\n"));
     }
-    blocks.push(wrap(&legend(report), width, ""));
+    blocks.push(wrap(&legend(report, table.has_p), width, ""));
     if !report.warnings.is_empty() {
         blocks.push(warnings(report, width));
     }
@@ -32,73 +33,128 @@ pub fn render(report: &Report, width: usize) -> String {
     format!("{}\n", blocks.join("\n\n"))
 }
 
-fn table(report: &Report, width: usize) -> String {
-    let wide = width >= WIDE;
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
-    let interval = format!("Δ pp [{:.0} %]", 100.0 * (1.0 - 2.0 * report.policy.alpha));
-    table.set_header(if wide {
-        vec!["subject", "task", "n", "canary %", "variant %", &interval, "lost/gained", "p", "verdict"]
-    } else {
-        vec!["subject", "task", "n", "canary", "variant", &interval, "flips", "verdict"]
-    });
-    let mut rows = 0;
-    for subject in report.worst_first() {
-        for task in subject.tasks_worst_first() {
-            table.add_row(row(subject, task, wide));
-            rows += 1;
-        }
-    }
-    if rows == 0 {
-        return String::new();
-    }
-    for index in 2..if wide { 8 } else { 7 } {
-        if let Some(column) = table.column_mut(index) {
-            column.set_cell_alignment(CellAlignment::Right);
-        }
-    }
-    // Names may be broken over lines where the width asks for it; numbers and verdicts are not.
-    for column in table.column_iter_mut().skip(2) {
-        column.set_constraint(ColumnConstraint::ContentWidth);
-    }
-    for column in table.column_iter_mut() {
-        column.set_padding((0, if wide { 2 } else { 1 }));
-    }
-    let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    let rule = "─".repeat(lines.iter().map(|line| line.chars().count()).max().unwrap_or(0).min(width));
-    let (head, body) = lines.split_first().map_or(("", &[][..]), |(head, body)| (head.as_str(), body));
-    format!("{head}\n{rule}\n{}", body.join("\n"))
+/// A column of the table.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Column {
+    Subject,
+    Task,
+    N,
+    Canary,
+    Variant,
+    Delta,
+    Flips,
+    P,
+    Verdict,
 }
 
-fn row(subject: &SubjectResult, task: &TaskResult, wide: bool) -> Vec<String> {
-    let mut cells = vec![subject.name.to_string(), task.task.to_string(), count(task.n)];
-    cells.extend([percent(task.canary), percent(task.variant)]);
-    if wide {
-        cells.extend([delta(task.gate), flips(task), p_of(task)]);
-    } else {
-        // One decimal each: what fits into 80 columns.
-        let short = |x: f64| {
-            let text = signed_points(x);
-            text.split_once('.').map_or(text.clone(), |_| one_decimal(x))
+/// All columns, in the order in which they are shown.
+const COLUMNS: [Column; 9] = [
+    Column::Subject,
+    Column::Task,
+    Column::N,
+    Column::Canary,
+    Column::Variant,
+    Column::Delta,
+    Column::Flips,
+    Column::P,
+    Column::Verdict,
+];
+/// The columns that go where the width is short, the first one first.
+const DISPENSABLE: [Column; 5] = [Column::P, Column::Flips, Column::N, Column::Canary, Column::Variant];
+
+impl Column {
+    fn heading(self, report: &Report, wide: bool) -> String {
+        let heading = match self {
+            Self::Subject => "subject",
+            Self::Task => "task",
+            Self::N => "n",
+            Self::Canary if wide => "canary %",
+            Self::Canary => "canary",
+            Self::Variant if wide => "variant %",
+            Self::Variant => "variant",
+            Self::Delta => return format!("Δ pp [{:.0} %]", 100.0 * (1.0 - 2.0 * report.policy.alpha)),
+            Self::Flips if wide => "lost/gained",
+            Self::Flips => "flips",
+            Self::P => "p",
+            Self::Verdict => "verdict",
         };
-        let interval = task
-            .gate
-            .map_or_else(|| NOTHING.to_owned(), |d| format!("{} [{}, {}]", short(d.estimate), short(d.lower), short(d.upper)));
-        cells.extend([interval, flips(task)]);
+        heading.to_owned()
     }
-    cells.push(verdict(task));
-    cells
+
+    fn cell(self, subject: &SubjectResult, task: &TaskResult) -> String {
+        match self {
+            Self::Subject => subject.name.to_string(),
+            Self::Task => task.task.to_string(),
+            Self::N => count(task.n),
+            Self::Canary => percent(task.canary),
+            Self::Variant => percent(task.variant),
+            Self::Delta => delta(task.gate),
+            Self::Flips => flips(task),
+            Self::P => p_of(task),
+            Self::Verdict => verdict(task),
+        }
+    }
+
+    fn is_number(self) -> bool {
+        !matches!(self, Self::Subject | Self::Task | Self::Verdict)
+    }
 }
 
-/// Signed percentage points with one decimal and a true minus.
-fn one_decimal(fraction: f64) -> String {
-    let text = format!("{:.1}", (100.0 * fraction).abs());
-    match text.as_str() {
-        "0.0" => text,
-        _ if fraction < 0.0 => format!("−{text}"),
-        _ => format!("+{text}"),
+/// The lines of the report's table.
+struct Lines {
+    text: String,
+    has_p: bool,
+}
+
+/// Every row of the table: a subject and one of its tasks, the worst first.
+fn rows(report: &Report) -> Vec<(&SubjectResult, &TaskResult)> {
+    report.worst_first().into_iter().flat_map(|s| s.tasks_worst_first().into_iter().map(move |t| (s, t))).collect()
+}
+
+/// The table with as many columns as fit; no cell is ever broken or cut. Where not even the least fit, two lines a row.
+fn table(report: &Report, width: usize) -> Lines {
+    let rows = rows(report);
+    if rows.is_empty() {
+        return Lines { text: String::new(), has_p: false };
     }
+    let mut columns = COLUMNS.to_vec();
+    let mut dispensable = DISPENSABLE.into_iter();
+    let mut wide = width >= WIDE;
+    loop {
+        let lines = laid_out(report, &rows, &columns, wide);
+        if lines.iter().all(|line| line.chars().count() <= width) {
+            let rule = "─".repeat(lines.iter().map(|line| line.chars().count()).max().unwrap_or(0));
+            let text = format!("{}\n{rule}\n{}", lines[0], lines[1..].join("\n"));
+            return Lines { text, has_p: columns.contains(&Column::P) };
+        }
+        if std::mem::take(&mut wide) {
+            continue;
+        }
+        let Some(next) = dispensable.next() else { break };
+        columns.retain(|column| *column != next);
+    }
+    let stacked = rows.iter().map(|(s, t)| {
+        let names = wrap(&format!("{} on {}", s.name, t.task), width, "  ");
+        format!("{names}\n  {}", wrap(&format!("{} {}", delta(t.gate), verdict(t)), width - 2, "  "))
+    });
+    Lines { text: stacked.collect::<Vec<_>>().join("\n"), has_p: false }
+}
+
+fn laid_out(report: &Report, rows: &[(&SubjectResult, &TaskResult)], columns: &[Column], wide: bool) -> Vec<String> {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(columns.iter().map(|column| column.heading(report, wide)).collect::<Vec<_>>());
+    for (subject, task) in rows {
+        table.add_row(columns.iter().map(|column| column.cell(subject, task)).collect::<Vec<_>>());
+    }
+    for (index, column) in columns.iter().enumerate() {
+        let Some(styled) = table.column_mut(index) else { continue };
+        styled.set_padding((0, if wide { 2 } else { 1 }));
+        if column.is_number() {
+            styled.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
 }
 
 fn distribution(subject: &SubjectResult, distribution: &DistributionResult, width: usize) -> String {
@@ -115,7 +171,7 @@ fn distribution(subject: &SubjectResult, distribution: &DistributionResult, widt
     wrap(&format!("{} on {}: {}", subject.name, distribution.task, parts.join(", ")), width, "  ")
 }
 
-fn legend(report: &Report) -> String {
+fn legend(report: &Report, has_p: bool) -> String {
     let margin = pp(report.policy.margin.0);
     let others: Vec<String> =
         report.policy.tasks.iter().filter_map(|r| Some(format!("{} {}", r.task, pp(r.margin?.0)))).collect();
@@ -123,8 +179,8 @@ fn legend(report: &Report) -> String {
     let exceptions = if others.is_empty() { String::new() } else { format!(" ({})", list(&others)) };
     let shown = report.subjects.iter().any(|s| s.tasks.iter().any(|t| !t.gating));
     let brackets = if shown { " Tasks with a verdict in brackets are shown and do not gate." } else { "" };
-    let p = "p is McNemar's mid-p of no difference; the verdict rests on the interval and the margin.";
-    format!("Margin {margin}{exceptions}, α = {} per side. {p}{brackets}", report.policy.alpha)
+    let p = if has_p { " p is McNemar's mid-p of no difference; the verdict rests on the interval and the margin." } else { "" };
+    format!("Margin {margin}{exceptions}, α = {} per side.{p}{brackets}", report.policy.alpha)
 }
 
 /// Warnings, one line for each code: the tasks and subjects with their numbers.
