@@ -33,7 +33,13 @@ pub struct PlotError(pub(super) String);
 /// Every plot that the report has data for, in the order in which it is shown.
 pub(super) fn all(report: &Report) -> Result<Vec<Figure>, PlotError> {
     let drawn = [forest::draw(report)?, flips::draw(report)?, kld::draw(report)?, size::draw(report)?, latency::draw(report)?];
-    Ok(drawn.into_iter().flatten().collect())
+    Ok(drawn.into_iter().flatten().map(labelled).collect())
+}
+
+/// The figure with its title where a reader of the screen finds it.
+fn labelled(figure: Figure) -> Figure {
+    let head = format!("<svg role=\"img\" aria-label=\"{}\" ", figure.title);
+    Figure { svg: figure.svg.replacen("<svg ", &head, 1), ..figure }
 }
 
 /// Text and marks.

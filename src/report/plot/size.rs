@@ -66,6 +66,7 @@ fn panel(canvas: &Canvas<'_>, report: &Report, points: &[Point<'_>], panel: &Pan
         canvas.line(vec![(x.at(tick), FIELD_Y.0), (x.at(tick), FIELD_Y.0 + 4)], MUTED, 1)?;
         canvas.text(&format!("{tick}"), (x.at(tick), FIELD_Y.0 + 15), faint.anchor(Anchor::Middle))?;
     }
+    canvas.text("mean accuracy, %", (edges.0, FIELD_Y.1 - 20), faint)?;
     canvas.text(title, (i32::midpoint(edges.0, edges.1), FIELD_Y.0 + 38), faint.anchor(Anchor::Middle))?;
     let marks: Vec<(i32, i32)> = points.iter().map(|p| (x.at(value(p)), y.at(p.accuracy))).collect();
     let mut taken: Vec<Block> = marks.iter().map(|&(x, y)| Block { left: x - 8, right: x + 8, y }).collect();
