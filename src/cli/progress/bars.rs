@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
+use super::fit::{Fit, cut};
 use super::standing::{Place, Standing, count, ready};
 use crate::event::{Event, EventKind, Sink, SinkError};
 
@@ -50,12 +51,13 @@ impl Bars {
         let standing = &self.standing;
         let card = &standing.tasks[task];
         let (wide, high) = (standing.task_width(), standing.subject_width());
+        let fit = Fit::of(columns(), wide + 2 + high);
         let bars = standing.subjects.iter().enumerate().map(|(subject, name)| {
             let place = Place { task, subject };
             // Only the first bar of a task bears its name: the eye finds groups without lines between them.
             let title = if subject == 0 { card.name.as_str() } else { "" };
-            let bar = self.screen.add(ProgressBar::new(card.samples as u64).with_style(style()));
-            bar.set_prefix(format!("{title:wide$}  {name:high$}"));
+            let bar = self.screen.add(ProgressBar::new(card.samples as u64).with_style(style(fit)));
+            bar.set_prefix(cut(&format!("{title:wide$}  {name:high$}"), fit.names));
             bar.set_position(standing.cell(place).done as u64);
             bar.set_message(standing.state(place));
             bar.reset_eta();
@@ -78,13 +80,13 @@ impl Bars {
                 bar.finish_and_clear();
                 self.screen.remove(&bar);
             }
-            self.say(&self.standing.summary(place.task));
+            self.say(&self.standing.summary(place.task, columns()));
         }
     }
 
     /// Prints a line above the bars.
     fn say(&self, line: &str) {
-        if self.screen.println(line).is_err() {
+        if self.screen.println(cut(line, columns())).is_err() {
             self.screen.set_draw_target(ProgressDrawTarget::hidden());
         }
     }
@@ -93,7 +95,10 @@ impl Bars {
     fn clear(&mut self) {
         for bar in std::mem::take(&mut self.under_way).into_values().flatten() {
             bar.finish_and_clear();
+            self.screen.remove(&bar);
         }
+        // A terminal that is gone needs no clearing.
+        let _ = self.screen.clear();
     }
 }
 
@@ -115,6 +120,10 @@ impl Sink for Bars {
                 self.show(place.task);
                 self.moved.insert(place);
             }
+            (EventKind::RunFinished { .. }, _) => {
+                self.flush()?;
+                self.clear();
+            }
             _ => {}
         }
         Ok(())
@@ -134,9 +143,14 @@ impl Drop for Bars {
     }
 }
 
+/// Columns of the terminal that standard error goes to.
+fn columns() -> usize {
+    const USUAL: usize = 80;
+    console::Term::stderr().size_checked().map_or(USUAL, |(_, columns)| usize::from(columns))
+}
+
 /// Name, bar, counts, rate, time left, and how it stands. Words and digits say it all; colour only helps.
-fn style() -> ProgressStyle {
-    let template = "{prefix} {bar:16.cyan/dim} {pos:>5}/{len:5} {rate:>8} {left:>8}  {msg}";
+fn style(fit: Fit) -> ProgressStyle {
     let rate = |state: &ProgressState, text: &mut dyn Write| {
         let rate = state.per_sec();
         // A column that cannot be written is left empty: it is for the eye only.
@@ -151,6 +165,6 @@ fn style() -> ProgressStyle {
             _ => write!(text, "{}h left", seconds.div_ceil(3600)),
         };
     };
-    let style = ProgressStyle::with_template(template).expect("the template is well-formed");
+    let style = ProgressStyle::with_template(&fit.template()).expect("the template is well-formed");
     style.with_key("rate", rate).with_key("left", left).progress_chars("━━╌")
 }

@@ -3,6 +3,7 @@
 //! A terminal that is gone is no reason to lose a run: after a line that could not be written, they fall silent.
 
 mod bars;
+mod fit;
 mod plain;
 mod standing;
 #[cfg(test)]

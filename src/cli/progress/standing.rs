@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use super::fit::cut;
 use crate::domain::{Answer, MetricKind, Outcome, SampleId, Score, SubjectName, TaskCard, TaskName, UnitKey};
 use crate::event::{Event, EventKind, RunHeader};
 
@@ -213,8 +214,30 @@ impl Standing {
         format!("{:wide$}  {subject:high$}  {samples:>12} in {seconds:6.1} s  {state}", task.name)
     }
 
-    /// One line about what all subjects came to on a task.
-    pub(super) fn summary(&self, task: usize) -> String {
+    /// One line about what all subjects came to on a task, in words where the width allows it, else in numbers.
+    pub(super) fn summary(&self, task: usize, width: usize) -> String {
+        let long = self.told(task);
+        if long.chars().count() <= width {
+            return long;
+        }
+        let card = &self.tasks[task];
+        let mut text = card.name.to_string();
+        for (subject, name) in self.subjects.iter().enumerate() {
+            let place = Place { task, subject };
+            let short = |state: &str| state.replace("Δ", "").replace("pp", "").replace(' ', "");
+            let state = if subject == CANARY { self.level(place) } else { self.delta(place) };
+            let state = if state.is_empty() { "–".to_owned() } else { short(&state) };
+            let _ = write!(text, "  {name} {state}");
+        }
+        let unscored: usize = (0..self.subjects.len()).map(|subject| self.cell(Place { task, subject }).unscored).sum();
+        if unscored > 0 {
+            let _ = write!(text, "  {unscored} unscored");
+        }
+        cut(&text, width)
+    }
+
+    /// The summary with every unit spelled out.
+    fn told(&self, task: usize) -> String {
         let card = &self.tasks[task];
         let mut text = format!("{:width$}", card.name, width = self.task_width());
         let mut unscored = 0;

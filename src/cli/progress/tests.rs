@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use indicatif::ProgressDrawTarget;
 use serde_json::json;
 
+use super::fit::Fit;
 use super::{Bars, Plain};
 use crate::event::{Event, EventKind, RunHeader, Sink};
 
@@ -118,4 +119,31 @@ fn a_page_that_is_full_ends_no_run() {
 fn bars_follow_the_same_story() {
     let mut bars = Bars::on(ProgressDrawTarget::hidden());
     assert!(story().iter().all(|event| bars.emit(event).is_ok() && bars.flush().is_ok()));
+}
+
+#[test]
+fn a_bar_fits_into_the_terminal_and_gives_up_the_least_first() {
+    for width in 20..200 {
+        for names in [2, 18, 60] {
+            let fit = Fit::of(width, names);
+            assert!(fit.columns() <= width, "{width} {names}: {fit:?}");
+        }
+    }
+    assert_eq!(Fit::of(120, 18).bar, 16);
+    let narrow = Fit::of(80, 18);
+    assert!(narrow.rate && narrow.left && narrow.bar < 16, "the bar gives way first: {narrow:?}");
+    let narrower = Fit::of(70, 18);
+    assert!(!narrower.rate && narrower.left, "then the rate: {narrower:?}");
+    assert_eq!(Fit::of(40, 30).bar, 0);
+}
+
+#[test]
+fn the_line_of_a_task_that_is_over_fits_into_the_terminal() {
+    let mut standing = super::standing::Standing::default();
+    for event in story() {
+        standing.note(&event);
+    }
+    assert_eq!(standing.summary(0, 80), "sums  canary 100.0 %     q4 Δ −33.3 pp  1 unscored");
+    assert_eq!(standing.summary(0, 44), "sums  canary 100.0%  q4 −33.3  1 unscored");
+    assert_eq!(standing.summary(0, 20).chars().count(), 20);
 }
