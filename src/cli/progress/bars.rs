@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::io::Write as _;
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
@@ -11,6 +13,18 @@ use crate::event::{Event, EventKind, Sink, SinkError};
 
 /// Redraws a second, at most.
 const FRAMES: u8 = 8;
+
+/// The screen of the bars that are drawn now: what else goes to standard error has to pass above them.
+static SCREEN: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Prints a line on standard error, above the bars where there are any: one that passes them by would leave rows behind.
+pub fn aside(line: &str) {
+    let screen = SCREEN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if screen.is_none_or(|screen| screen.is_hidden() || screen.println(line).is_err()) {
+        // Where standard error is gone, nobody waits for the line.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    }
+}
 
 /// Bars, drawn on the standard error stream.
 #[derive(Debug)]
@@ -26,7 +40,9 @@ impl Bars {
     /// Draws on the standard error stream; nothing is drawn where that is no terminal.
     #[must_use]
     pub fn on_stderr() -> Self {
-        Self::on(ProgressDrawTarget::stderr_with_hz(FRAMES))
+        let bars = Self::on(ProgressDrawTarget::stderr_with_hz(FRAMES));
+        *SCREEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bars.screen.clone());
+        bars
     }
 
     /// Draws on any target.
@@ -140,6 +156,7 @@ impl Sink for Bars {
 impl Drop for Bars {
     fn drop(&mut self) {
         self.clear();
+        *SCREEN.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 

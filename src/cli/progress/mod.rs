@@ -9,5 +9,5 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
-pub use bars::Bars;
+pub use bars::{Bars, aside};
 pub use plain::Plain;

@@ -221,19 +221,23 @@ impl Standing {
             return long;
         }
         let card = &self.tasks[task];
-        let mut text = card.name.to_string();
+        let mut text = format!("{:width$}", card.name, width = self.task_width());
         for (subject, name) in self.subjects.iter().enumerate() {
             let place = Place { task, subject };
-            let short = |state: &str| state.replace("Δ", "").replace("pp", "").replace(' ', "");
+            let short = |state: &str| {
+                let state = state.trim_start_matches('Δ').trim().trim_end_matches(" pp");
+                state.replace(" %", "%").replace("× ", "×")
+            };
             let state = if subject == CANARY { self.level(place) } else { self.delta(place) };
             let state = if state.is_empty() { "–".to_owned() } else { short(&state) };
-            let _ = write!(text, "  {name} {state}");
+            let aligned = if subject == CANARY { 6 } else { 5 };
+            let _ = write!(text, "  {name} {state:<aligned$}");
         }
         let unscored: usize = (0..self.subjects.len()).map(|subject| self.cell(Place { task, subject }).unscored).sum();
         if unscored > 0 {
             let _ = write!(text, "  {unscored} unscored");
         }
-        cut(&text, width)
+        cut(text.trim_end(), width)
     }
 
     /// The summary with every unit spelled out.
