@@ -506,3 +506,25 @@ proptest! {
         prop_assert!(verdict(tight + more) <= verdict(tight));
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn verdicts_by_the_exact_interval_are_ordered_too(
+        items in 10_usize..50, lost in 0_usize..30, gained in 0_usize..6, tight in 0.05_f64..0.4, more in 0.0_f64..0.3,
+    ) {
+        let verdict = |lost: usize, margin: f64| {
+            let mut run = Run::pair(items, move |canary, item| match item {
+                i if i < lost => if canary { Reply::Right } else { Reply::Wrong },
+                i if i >= items - gained => if canary { Reply::Wrong } else { Reply::Right },
+                _ => Reply::Right,
+            });
+            run.policy.margin = Margin(margin);
+            decided(&run).verdict
+        };
+        let lost = lost.min(items - gained.min(items - 1) - 1);
+        prop_assert!(verdict(lost, tight + more) <= verdict(lost, tight), "a looser margin");
+        prop_assert!(verdict((lost + 1).min(items - gained), tight) >= verdict(lost, tight), "one more loss");
+    }
+}
