@@ -62,7 +62,7 @@ pub struct Displacement {
     pub delta_p_mean: f64,
     /// Root of the mean squared Δp.
     pub delta_p_rms: f64,
-    /// Share of tokens for which both rank the same token first, with its clustered 95 % interval, of which see
+    /// Share of tokens for which both rank the same token first, with its clustered 95 % interval, that of
     /// [`Displacement::same_top_at`].
     pub same_top: Option<Interval>,
     /// Share of tokens for which both rank the same token first.

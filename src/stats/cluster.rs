@@ -187,8 +187,8 @@ pub fn tango_clustered(table: &PairTable, deff: f64, df: f64, conf: f64) -> Opti
 
 /// The design effect that cluster sizes and a supposed intraclass correlation imply: 1 + (n₀−1)·icc, n₀ = (n − Σn²/n)/(G−1).
 ///
-/// Source: Donner & Klar 2000. For tables with fewer than 20 flips. At least 1; `None` for fewer than two clusters or
-/// icc outside [0, 1].
+/// Source: Donner & Klar 2000. The least that is supposed, since few flips estimate none. At least 1; `None` for fewer
+/// than two clusters or icc outside [0, 1].
 #[must_use]
 pub fn deff_by_design(sizes: &[u64], icc: f64) -> Option<f64> {
     let sizes: Vec<f64> = sizes.iter().filter(|n| **n > 0).map(|&n| n as f64).collect();
