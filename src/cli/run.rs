@@ -9,7 +9,7 @@ use clap::ArgMatches;
 
 use super::args::RunArgs;
 use super::failure::{Failure, INTERNAL, INTERRUPTED, USAGE, chain};
-use super::progress::{Bars, Plain};
+use super::progress::{self, Bars, Plain};
 use super::{report, seats, settings, terminal};
 use crate::event::{Event, FORMAT, RunHeader, Sink};
 use crate::journal::{self, Journal, JournalError, RunFolder};
@@ -137,7 +137,7 @@ fn ask(args: &RunArgs, work: Work, start: Start, sinks: Vec<Box<dyn Sink>>) -> R
     let (handle, stop) = runner::stop();
     runtime.spawn(async move {
         while signal().await {
-            terminal::note("stopping after the batches under way; once more to stop at once");
+            progress::aside("stopping after the batches under way; once more to stop at once");
             handle.ask();
         }
     });
