@@ -6,7 +6,6 @@ use std::time::Instant;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::failure::{Failure, chain};
-use super::terminal;
 use crate::domain::{EngineSpec, Subject};
 use crate::engine::scripted::ScriptedEngine;
 use crate::engine::{self, Engine};
@@ -27,14 +26,6 @@ fn seat(plan: &Plan, subject: &Subject) -> Result<Seat, Failure> {
         }
         EngineSpec::Local(_) => open(plan, subject)?,
     };
-    let identity = engine.identity();
-    terminal::note(&format!(
-        "{:<10} {} · {:.2} MB · {:.2} bits per weight",
-        subject.name,
-        identity.quantization,
-        identity.bytes as f64 / 1e6,
-        identity.bits_per_weight
-    ));
     Ok(Seat { subject: subject.clone(), engine, load_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) })
 }
 

@@ -5,11 +5,12 @@
 
 mod error;
 mod folder;
+mod lock;
 mod replay;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,6 +19,7 @@ pub use error::JournalError;
 pub use folder::{RunFolder, latest, run_id, unfinished};
 pub use replay::{Replay, replay};
 
+use self::lock::Lock;
 use crate::domain::Digest;
 use crate::event::{Event, EventKind, RunHeader, Sink, SinkError};
 
@@ -33,7 +35,7 @@ pub struct Journal {
     synced: Instant,
     unsynced: bool,
     finished: bool,
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Journal {
@@ -50,7 +52,7 @@ impl Journal {
             _ => JournalError::Folder { path: path.clone(), source },
         })?;
         let folder = RunFolder::new(path);
-        let lock = lock(&folder)?;
+        let lock = Lock::take(&folder)?;
         let path = folder.journal();
         let opened = OpenOptions::new().append(true).create_new(true).open(&path);
         let file = opened.map_err(|source| JournalError::File { path: path.clone(), source })?;
@@ -69,7 +71,7 @@ impl Journal {
         if !path.exists() {
             return Err(JournalError::Empty { path });
         }
-        let lock = lock(folder)?;
+        let lock = Lock::take(folder)?;
         let mut replay = Replay::open(&path)?;
         let events = replay.by_ref().collect::<Result<Vec<Event>, JournalError>>()?;
         if let Some(EventKind::RunStarted(header)) = events.first().map(|event| &event.kind)
@@ -85,7 +87,7 @@ impl Journal {
     }
 
     /// A writer over an open file.
-    fn over(file: File, path: PathBuf, lock: File) -> Self {
+    fn over(file: File, path: PathBuf, lock: Lock) -> Self {
         let synced = Instant::now();
         Self { file, path, buffer: Vec::new(), synced, unsynced: false, finished: false, _lock: lock }
     }
@@ -139,17 +141,5 @@ impl Drop for Journal {
             // Nobody is left to tell: the file has the events, only a power cut in the next seconds could take them.
             let _ = self.file.sync_data();
         }
-    }
-}
-
-/// Takes the run's lock; the system gives it back when the process ends, however it ends.
-fn lock(folder: &RunFolder) -> Result<File, JournalError> {
-    let path = folder.lock();
-    let opened = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-    let file = opened.map_err(|source| JournalError::File { path: path.clone(), source })?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(JournalError::Busy { path: folder.path().to_owned() }),
-        Err(TryLockError::Error(source)) => Err(JournalError::File { path, source }),
     }
 }

@@ -170,7 +170,7 @@ fn a_full_disk_says_that_nothing_is_lost() {
     let reports = TempDir::new().unwrap();
     let folder = written(&reports, "a", &[]);
     let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let mut journal = Journal::over(full, folder.journal(), lock(&folder).unwrap());
+    let mut journal = Journal::over(full, folder.journal(), Lock::take(&folder).unwrap());
     journal.emit(&events("a", &[])[0]).unwrap();
     let error = journal.flush().unwrap_err().to_string();
     assert!(error.contains("no space left") && error.contains("--resume"), "{error}");

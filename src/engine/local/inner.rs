@@ -1,0 +1,139 @@
+//! What a local engine is made of, and the way of a batch through it: requests to sequences, scores and texts to answers.
+
+use rayon::prelude::*;
+
+use super::decoder::Decoder;
+use super::encode::{Span, Vocabulary, failed, refused};
+use super::generate::{self, Prompt};
+use super::score::{self, TokenScore};
+use super::template::ChatTemplate;
+use crate::domain::{Answer, Identity, OptionScore, Request};
+use crate::engine::{Distribution, Failure};
+
+/// One result a request.
+pub(super) type Answers<T> = Vec<Result<T, Failure>>;
+
+/// What an engine is made of.
+pub(super) struct Inner {
+    pub(super) decoder: Decoder,
+    pub(super) vocabulary: Vocabulary,
+    pub(super) template: Option<ChatTemplate>,
+    pub(super) identity: Identity,
+}
+
+/// What has to be computed for a request.
+enum Work<'a> {
+    /// Token scores of the options.
+    Options(Vec<Span>, &'a [String]),
+    /// Token scores of a document's windows.
+    Document(Vec<Span>, &'a str),
+    /// Text.
+    Text(Prompt<'a>),
+}
+
+impl Inner {
+    /// Answers every request: all scores together, then all texts.
+    pub(super) fn answer(&self, requests: &[Request]) -> Answers<Answer> {
+        let work: Vec<Result<Work<'_>, Failure>> = requests.par_iter().map(|request| self.prepare(request)).collect();
+        let (mut spans, mut prompts) = (Vec::new(), Vec::new());
+        let mut waiting = Vec::with_capacity(work.len());
+        for work in work {
+            waiting.push(work.map(|work| match work {
+                Work::Options(own, options) => {
+                    spans.extend(own);
+                    Waiting::Options(options)
+                }
+                Work::Document(own, text) => {
+                    let count = own.len();
+                    spans.extend(own);
+                    Waiting::Document(text, count)
+                }
+                Work::Text(prompt) => {
+                    prompts.push(prompt);
+                    Waiting::Text
+                }
+            }));
+        }
+        let mut scores = score::score(&self.decoder, &spans).into_iter();
+        let mut texts = generate::generate(&self.decoder, &self.vocabulary, &prompts).into_iter();
+        let missing = || Err(failed("an answer is missing".into()));
+        let mut collect = |waiting: Waiting<'_>| match waiting {
+            Waiting::Options(options) => choice(&mut scores, options),
+            Waiting::Document(text, windows) => rolling(&mut scores, text, windows),
+            Waiting::Text => texts.next().unwrap_or_else(missing),
+        };
+        waiting.into_iter().map(|waiting| waiting.and_then(&mut collect)).collect()
+    }
+
+    /// The sequences of one request.
+    fn prepare<'a>(&self, request: &'a Request) -> Result<Work<'a>, Failure> {
+        match request {
+            Request::Choice { context, options } => Ok(Work::Options(self.vocabulary.options(context, options)?, options)),
+            Request::Perplexity { text } => Ok(Work::Document(self.vocabulary.windows(text)?, text)),
+            Request::Generate { prompt, generation } => {
+                Ok(Work::Text(Prompt { tokens: self.vocabulary.prompt(prompt)?, generation }))
+            }
+            Request::Chat { messages, tools, generation } => {
+                let template = self.template.as_ref().ok_or_else(|| refused("the model has no chat template".into()))?;
+                let tokens = self.vocabulary.rendered(&template.render(messages, tools)?)?;
+                Ok(Work::Text(Prompt { tokens, generation }))
+            }
+        }
+    }
+
+    /// The distributions of every document; one that is longer than the context goes through rolling windows.
+    pub(super) fn distributions(&self, texts: &[String]) -> Answers<Distribution> {
+        let windows: Vec<_> = texts.par_iter().map(|text| self.vocabulary.windows(text)).collect();
+        let valid: Vec<Span> = windows.iter().flatten().flatten().cloned().collect();
+        let mut rows = score::distributions(&self.decoder, &valid).into_iter();
+        let vocabulary = self.decoder.vocabulary();
+        let finish = |windows: Result<Vec<Span>, Failure>| {
+            let windows = windows?;
+            // All of them are taken before a failure is looked at: the next document's come after.
+            let own: Vec<_> = rows.by_ref().take(windows.len()).collect();
+            let own: Vec<Vec<Vec<f32>>> = own.into_iter().collect::<Result<_, _>>()?;
+            let tokens = windows.into_iter().flat_map(|window| window.targets).collect();
+            Ok(Distribution { tokens, rows: own.concat().concat(), vocabulary })
+        };
+        windows.into_iter().map(finish).collect()
+    }
+}
+
+/// What a request waits for.
+enum Waiting<'a> {
+    Options(&'a [String]),
+    Document(&'a str, usize),
+    Text,
+}
+
+/// The token scores of the next `count` spans; one failure fails them all.
+fn take(
+    scores: &mut impl Iterator<Item = Result<Vec<TokenScore>, Failure>>,
+    count: usize,
+) -> Result<Vec<Vec<TokenScore>>, Failure> {
+    // All of them are taken before a failure is looked at: the next request's come after.
+    scores.take(count).collect::<Vec<_>>().into_iter().collect()
+}
+
+/// The answer to a choice request.
+fn choice(scores: &mut impl Iterator<Item = Result<Vec<TokenScore>, Failure>>, options: &[String]) -> Result<Answer, Failure> {
+    let score = |(tokens, option): (Vec<TokenScore>, &String)| OptionScore {
+        log_likelihood: tokens.iter().map(|token| token.log_probability).sum(),
+        tokens: tokens.len() as u32,
+        bytes: option.len() as u32,
+        greedy: tokens.iter().all(|token| token.greedy),
+    };
+    let tokens = take(scores, options.len())?;
+    Ok(Answer::Choice { options: tokens.into_iter().zip(options).map(score).collect() })
+}
+
+/// The answer to a perplexity request.
+fn rolling(
+    scores: &mut impl Iterator<Item = Result<Vec<TokenScore>, Failure>>,
+    text: &str,
+    windows: usize,
+) -> Result<Answer, Failure> {
+    let tokens = take(scores, windows)?;
+    let nll = tokens.iter().flatten().map(|token| -token.log_probability).collect();
+    Ok(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None })
+}
