@@ -15,7 +15,7 @@ use crate::suite::nearest;
 
 /// Makes the reports of a run again. The exit code says whether that worked, not what the verdict is.
 pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
-    finish(&find(&args.run, &args.reports)?, None).map(|_| 0)
+    finish(&find(&args.run, &args.reports)?).map(|_| 0)
 }
 
 /// A run, judged.
@@ -59,8 +59,8 @@ fn check_tasks(policy: &Policy, record: &Record) -> Result<(), Failure> {
 }
 
 /// Judges a run, writes all reports into its folder, shows the table and returns the verdict's exit code.
-pub(super) fn finish(folder: &Path, policy: Option<&Policy>) -> Result<u8, Failure> {
-    let judged = judge(folder, policy)?;
+pub(super) fn finish(folder: &Path) -> Result<u8, Failure> {
+    let judged = judge(folder, None)?;
     report::write_all(&judged.report, folder).map_err(|fault| {
         let failure = Failure::internal(&fault);
         Failure { hint: fault.hint().map(str::to_owned), ..failure }

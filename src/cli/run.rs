@@ -37,7 +37,7 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
     }
     if let Some(folder) = args.resume.as_deref().and_then(|name| finished(name, &plan)) {
         terminal::note(&format!("{} is complete: nothing is left to ask", folder.display()));
-        return report::finish(&folder, None);
+        return report::finish(&folder);
     }
     let work = prepare(plan)?;
     let began = Instant::now();
@@ -50,7 +50,7 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
         return Err(Failure { code: INTERRUPTED, what, hint: Some(hint) });
     }
     terminal::note(&format!("asked everything in {:.1} s", began.elapsed().as_secs_f64()));
-    report::finish(&folder, None)
+    report::finish(&folder)
 }
 
 /// Everything that is needed before the first request, checked.

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Engine;
-use super::local::{CANDLE, LoadError, LocalEngine};
+use super::local::{LoadError, LocalEngine};
 use crate::domain::{EngineSpec, LocalSpec, ModelSource, Role, Subject, SubjectName};
-use crate::weights::{Checkpoint, Recipe, WeightsError, quantize};
+use crate::weights::{Checkpoint, QUANTIZER, Recipe, WeightsError, quantize};
 
 /// A subject that can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +127,7 @@ fn made(
     (cache, progress): (&Path, &mut dyn FnMut(u64, u64)),
 ) -> Result<PathBuf, OpenError> {
     let short: String = content(source).chars().take(16).collect();
-    let path = cache.join(format!("{short}-{recipe}-candle-{CANDLE}.gguf"));
+    let path = cache.join(format!("{short}-{recipe}-{}.gguf", QUANTIZER.replace(' ', "-")));
     let note = path.with_extension("gguf.digest");
     if intact(&path, &note) {
         return Ok(path);

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use statrs::distribution::{ContinuousCDF, Normal};
-
 use super::PlannedTask;
 use crate::domain::Policy;
+use crate::stats::ni_floor;
 
 /// One warning for each margin that some gating task has too few samples for.
 pub(super) fn warnings(policy: &Policy, tasks: &[PlannedTask]) -> Vec<String> {
@@ -29,11 +28,9 @@ pub(super) fn warnings(policy: &Policy, tasks: &[PlannedTask]) -> Vec<String> {
     small.into_iter().map(sentence).collect()
 }
 
-/// The fewest samples that can show a loss below the margin, which takes not a single flip: the Tango score test of the
-/// margin then needs n > z²(1/m − 1), where z is the normal quantile of 1 − α.
+/// The fewest samples that can show a loss below the margin, which takes not a single flip.
 fn needed(alpha: f64, margin: f64) -> usize {
-    let z = Normal::standard().inverse_cdf(1.0 - alpha);
-    (z * z * (1.0 / margin - 1.0)).floor() as usize + 1
+    usize::try_from(ni_floor(margin, alpha).tango).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::distributions::{normal_sf, z_of};
 use super::solve::root;
+use super::tango::standardized;
 use super::{Interval, PairTable};
 
 /// The counts that a ratio depends on.
@@ -40,13 +41,7 @@ impl Counts {
         let spread = (half * half - 4.0 * lead * last).max(0.0).sqrt();
         let q = if half > 0.0 { -2.0 * last / (half + spread) } else { (spread - half) / (2.0 * lead) };
         let (above, variance) = (b - phi * a, lead * q + either * (phi - 1.0));
-        if variance > 0.0 {
-            above / variance.sqrt()
-        } else if above == 0.0 {
-            0.0
-        } else {
-            above.signum() * f64::INFINITY
-        }
+        standardized(above, variance)
     }
 }
 

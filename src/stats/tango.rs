@@ -48,13 +48,7 @@ impl Flips {
     pub(super) fn score(self, d: f64) -> f64 {
         let above = self.c - self.b - self.n * d;
         let variance = self.n * (2.0 * self.loss_under(d) + d * (1.0 - d));
-        if variance > 0.0 {
-            above / variance.sqrt()
-        } else if above == 0.0 {
-            0.0
-        } else {
-            above.signum() * f64::INFINITY
-        }
+        standardized(above, variance)
     }
 
     /// The interval with critical value z: the d with |T(d)| ≤ z.
@@ -105,4 +99,16 @@ pub fn tango_score(table: &PairTable, delta0: f64) -> Option<f64> {
 #[must_use]
 pub fn rmle_loss(table: &PairTable, delta0: f64) -> Option<f64> {
     (-1.0..=1.0).contains(&delta0).then(|| Flips::of(table).map(|flips| flips.loss_under(delta0))).flatten()
+}
+
+/// A score statistic: the numerator over its standard error; ±∞ by the numerator's sign where its variance is 0, and 0 where
+/// both are.
+pub(super) fn standardized(above: f64, variance: f64) -> f64 {
+    if variance > 0.0 {
+        above / variance.sqrt()
+    } else if above == 0.0 {
+        0.0
+    } else {
+        above.signum() * f64::INFINITY
+    }
 }

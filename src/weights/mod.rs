@@ -22,6 +22,6 @@ pub use checkpoint::{Checkpoint, Stored};
 pub use config::{Config, RopeOrder};
 pub use error::WeightsError;
 pub use facts::Facts;
-pub use quantize::quantize;
+pub use quantize::{QUANTIZER, quantize};
 pub use recipe::Recipe;
 pub use special::Special;

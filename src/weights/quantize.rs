@@ -14,7 +14,7 @@ use super::recipe::Choice;
 use super::{Checkpoint, Config, Facts, Recipe, RopeOrder, WeightsError, vocabulary};
 
 /// What makes the blocks. Its k-quants are not llama.cpp's bit for bit, so it is part of a variant's identity.
-const QUANTIZER: &str = "candle 0.11.1";
+pub const QUANTIZER: &str = "candle 0.11.1";
 
 /// The version of ggml's block layouts.
 const QUANTIZATION_VERSION: u32 = 2;

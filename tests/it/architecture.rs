@@ -15,7 +15,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("scorer", &["domain"]),
     ("metric", &["domain", "stats"]),
     ("engine", &["domain", "weights"]),
-    ("plan", &["domain", "suite", "dataset", "engine", "scorer", "weights"]),
+    ("plan", &["domain", "suite", "dataset", "engine", "scorer", "stats", "weights"]),
     ("journal", &["domain", "event"]),
     ("runner", &["domain", "event", "engine", "scorer", "metric", "plan"]),
     ("analysis", &["domain", "event", "metric", "stats"]),

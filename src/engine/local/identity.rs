@@ -8,7 +8,7 @@ use crate::domain::{Arithmetic, Identity};
 use crate::weights::Checkpoint;
 
 /// The tensor library's version, as Cargo.lock has it.
-pub(in crate::engine) const CANDLE: &str = "0.11.1";
+const CANDLE: &str = "0.11.1";
 
 /// The identity of an open model run by this engine.
 pub(super) fn identify(checkpoint: &Checkpoint, arithmetic: Arithmetic, arch: Arch) -> Identity {
@@ -83,5 +83,6 @@ mod tests {
         let lock = include_str!("../../../Cargo.lock").replace("\r\n", "\n");
         let entry = format!("name = \"candle-core\"\nversion = \"{}\"\n", super::CANDLE);
         assert!(lock.contains(&entry), "update CANDLE");
+        assert_eq!(crate::weights::QUANTIZER, format!("candle {}", super::CANDLE), "update QUANTIZER");
     }
 }

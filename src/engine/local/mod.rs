@@ -23,7 +23,6 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::identity::CANDLE;
 #[cfg(test)]
 pub(super) use self::tests::random_model;
 
