@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Comparisons, Record, fold};
 use crate::domain::{
-    Answer, Arithmetic, Band, Budget, Cause, CauseKind, Digest, EngineSpec, Finish, Identity, LocalSpec, Margin, MetricKind,
-    ModelSource, OnDoubt, OptionScore, Outcome, Policy, RequestKind, Role, SampleCard, SampleId, Score, Subject, SubjectName,
-    TaskCard, TaskName, TokenDivergence, UnitKey,
+    Answer, Arithmetic, Band, Budget, Cause, CauseKind, Digest, EngineSpec, Finish, Identity, LocalSpec, MetricKind, ModelSource,
+    OptionScore, Outcome, Policy, RequestKind, Role, SampleCard, SampleId, Score, Subject, SubjectName, TaskCard, TaskName,
+    TokenDivergence, Tolerance, UnitKey,
 };
 use crate::event::{FORMAT, RunHeader};
 
@@ -47,12 +47,8 @@ pub(crate) struct Run {
 /// A policy with a margin of ten points, so that few items do.
 pub(crate) fn policy() -> Policy {
     Policy {
-        alpha: 0.05,
-        margin: Margin(0.1),
-        inconclusive: OnDoubt::Block,
-        invalid: OnDoubt::Block,
-        tasks: Vec::new(),
         budgets: vec![Budget { metric: "kld.mean".to_owned(), task: None, max: 0.05 }],
+        ..Policy::new(Tolerance::Margin(0.1))
     }
 }
 
@@ -117,7 +113,8 @@ impl Run {
                     let outcome = self.outcome(subject, task.as_str(), item);
                     let count = if matches!(outcome, Outcome::Scored { .. }) { &mut scored } else { &mut unscored };
                     *count += 1;
-                    let unit = UnitKey { subject: SubjectName::new(subject), task: task.clone(), sample: card.id.clone() };
+                    let unit =
+                        UnitKey { subject: SubjectName::new(subject), task: task.clone(), sample: card.id.clone(), repeat: 0 };
                     let micros = 900 + (item as u64 * 7919) % 4000 + 400 * subject.len() as u64;
                     kinds.push(EventKind::UnitFinished { unit, outcome: Box::new(outcome), micros });
                 }
@@ -133,7 +130,7 @@ impl Run {
             let source = ModelSource::Quantize("q4_k_m".to_owned());
             EngineSpec::Local(LocalSpec { source, tokenizer: None, arithmetic: Arithmetic::WeightsF32 })
         };
-        let subject = |&(name, role): &(&str, Role)| Subject { name: SubjectName::new(name), role, engine: engine() };
+        let subject = |&(name, role): &(&str, Role)| Subject { name: SubjectName::new(name), role, engine: engine(), repeats: 1 };
         RunHeader {
             format: FORMAT,
             version: "0.1.0".to_owned(),
@@ -144,6 +141,7 @@ impl Run {
             subjects: self.subjects.iter().map(subject).collect(),
             tasks: self.cards().iter().map(|(task, samples)| task_card(task, samples.len())).collect(),
             policy: self.policy.clone(),
+            earlier: Vec::new(),
         }
     }
 
@@ -229,6 +227,7 @@ fn task_card(task: &TaskName, samples: usize) -> TaskCard {
         gating: metric == MetricKind::Accuracy,
         chance,
         band: Some(Band { low: 0.6, high: 0.98 }),
+        range: None,
         dataset: format!("{task}.jsonl"),
         digest: Digest::new("sha256:5e0f"),
         samples,

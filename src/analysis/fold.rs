@@ -4,7 +4,9 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Counts, Record, Timing};
-use crate::domain::{Identity, Outcome, Role, SampleCard, SubjectName, TaskName, UnitKey};
+use crate::domain::{
+    Identity, MetricKind, Outcome, Role, SampleCard, SampleId, Subject, SubjectName, TaskCard, TaskName, UnitKey,
+};
 use crate::event::{Event, EventKind, FORMAT, RunHeader};
 
 /// A journal that tells no consistent story.
@@ -28,6 +30,9 @@ pub enum FoldError {
     /// A unit of a subject, a task or a sample that the journal doesn't announce.
     #[error("the journal answers sample '{}' of task '{}' for subject '{}', which it never announced", .0.sample, .0.task, .0.subject)]
     Unannounced(UnitKey),
+    /// A subject that was settled on a task twice.
+    #[error("the journal settles '{0}' on task '{1}' twice")]
+    SettledTwice(SubjectName, TaskName),
     /// A task whose samples were recorded twice.
     #[error("the journal records the samples of task '{0}' twice")]
     TaskTwice(TaskName),
@@ -87,6 +92,7 @@ struct Folding {
     identities: BTreeMap<SubjectName, Identity>,
     changed: BTreeSet<SubjectName>,
     samples: BTreeMap<TaskName, Vec<SampleCard>>,
+    settled: BTreeMap<(SubjectName, TaskName), usize>,
     outcomes: BTreeMap<UnitKey, Outcome>,
     timing: Timing,
     said: Option<usize>,
@@ -99,6 +105,7 @@ impl Folding {
             identities: BTreeMap::new(),
             changed: BTreeSet::new(),
             samples: BTreeMap::new(),
+            settled: BTreeMap::new(),
             outcomes: BTreeMap::new(),
             timing: Timing { started_ms: at_ms, ended_ms: at_ms, ..Timing::default() },
             said: None,
@@ -121,6 +128,11 @@ impl Folding {
                     Entry::Occupied(held) => return Err(FoldError::Duplicate(held.key().clone())),
                     Entry::Vacant(free) => free.insert(*outcome),
                 };
+            }
+            EventKind::TaskSettled { subject, task, after } => {
+                if self.settled.insert((subject.clone(), task.clone()), after).is_some() {
+                    return Err(FoldError::SettledTwice(subject, task));
+                }
             }
             EventKind::BatchStarted { .. } => {}
             EventKind::RunFinished { scored, unscored } => self.said = Some(scored + unscored),
@@ -162,15 +174,14 @@ impl Folding {
         }
     }
 
-    fn end(self) -> Result<Record, FoldError> {
+    fn end(mut self) -> Result<Record, FoldError> {
         self.check_announced()?;
-        let scored = self.outcomes.values().filter(|o| matches!(o, Outcome::Scored { .. })).count();
-        let samples: usize = self.header.tasks.iter().map(|card| card.samples).sum();
-        let expected = samples * self.header.subjects.len();
-        let held = self.outcomes.len();
-        if let Some(said) = self.said.filter(|&said| said != held) {
-            return Err(FoldError::Counts { said, held });
+        if let Some(said) = self.said.filter(|&said| said != self.outcomes.len()) {
+            return Err(FoldError::Counts { said, held: self.outcomes.len() });
         }
+        self.forget_late();
+        let scored = self.outcomes.values().filter(|o| matches!(o, Outcome::Scored { .. })).count();
+        let (expected, held) = (self.expected(), self.outcomes.len());
         Ok(Record {
             finished: self.said.is_some() && held == expected,
             counts: Counts { expected, scored, unscored: held - scored },
@@ -178,18 +189,45 @@ impl Folding {
             identities: self.identities,
             changed: self.changed.into_iter().collect(),
             samples: self.samples,
+            settled: self.settled,
             outcomes: self.outcomes,
             timing: self.timing,
         })
     }
 
+    /// Units that there should be.
+    fn expected(&self) -> usize {
+        let of = |subject: &Subject, card: &TaskCard| {
+            let repeats = if card.metric == MetricKind::Perplexity { 1 } else { subject.repeats.max(1) as usize };
+            let after = self.settled.get(&(subject.name.clone(), card.name.clone()));
+            repeats * after.map_or(card.samples, |after| card.samples.min(*after))
+        };
+        self.header.subjects.iter().map(|subject| self.header.tasks.iter().map(|card| of(subject, card)).sum::<usize>()).sum()
+    }
+
+    /// Drops answers that came after their subject was settled: which of them there are depends on how many requests were
+    /// under way at once.
+    fn forget_late(&mut self) {
+        let mut late: BTreeSet<(SubjectName, TaskName, SampleId)> = BTreeSet::new();
+        for ((subject, task), after) in &self.settled {
+            let cards = self.samples.get(task).map_or(&[][..], Vec::as_slice);
+            late.extend(cards.iter().skip(*after).map(|card| (subject.clone(), task.clone(), card.id.clone())));
+        }
+        if !late.is_empty() {
+            let kept = |unit: &UnitKey| !late.contains(&(unit.subject.clone(), unit.task.clone(), unit.sample.clone()));
+            self.outcomes.retain(|unit, _| kept(unit));
+            self.timing.micros.retain(|unit, _| kept(unit));
+        }
+    }
+
     /// Every unit must be of an announced subject and sample.
     fn check_announced(&self) -> Result<(), FoldError> {
-        let subjects: BTreeSet<_> = self.header.subjects.iter().map(|s| &s.name).collect();
+        let subjects: BTreeMap<_, _> = self.header.subjects.iter().map(|s| (&s.name, s.repeats.max(1))).collect();
         let samples: BTreeMap<_, BTreeSet<_>> =
             self.samples.iter().map(|(task, cards)| (task, cards.iter().map(|c| &c.id).collect())).collect();
         let announced = |unit: &&UnitKey| {
-            subjects.contains(&unit.subject) && samples.get(&unit.task).is_some_and(|ids| ids.contains(&unit.sample))
+            subjects.get(&unit.subject).is_some_and(|repeats| unit.repeat < *repeats)
+                && samples.get(&unit.task).is_some_and(|ids| ids.contains(&unit.sample))
         };
         match self.outcomes.keys().find(|unit| !announced(unit)) {
             Some(unit) => Err(FoldError::Unannounced(unit.clone())),

@@ -9,6 +9,7 @@ pub(crate) mod fixture;
 mod fold;
 mod latency;
 mod pairs;
+mod sheet;
 #[cfg(test)]
 mod tests;
 mod unscored;
@@ -23,13 +24,14 @@ pub use crate::metric::{Asymmetry, Displacement, HistogramBin, Likelihood, Paire
 pub use distribution::DistributionComparison;
 pub use fold::{FoldError, fold};
 pub use latency::{Latency, latencies};
-pub use pairs::{Comparison, Missing, SliceRow};
+pub use pairs::{Comparison, MeanPairs, Missing, SliceRow};
+pub use sheet::{Column, Groups, Mark, Passes, Sheet};
 pub use unscored::{Unscored, unscored};
 
 /// How many units a run has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Units that the header announces: subjects × samples.
+    /// Units that there should be: subjects × samples × repeats, as far as no verdict was certain before.
     pub expected: usize,
     /// Units with a score.
     pub scored: usize,
@@ -63,7 +65,9 @@ pub struct Record {
     pub changed: Vec<SubjectName>,
     /// The samples of each task, in order.
     pub samples: BTreeMap<TaskName, Vec<SampleCard>>,
-    /// How each unit ended.
+    /// After how many of a task's samples a subject was asked no more, where that was before the last.
+    pub settled: BTreeMap<(SubjectName, TaskName), usize>,
+    /// How each unit ended, without those beyond where their subject was settled.
     pub outcomes: BTreeMap<UnitKey, Outcome>,
     /// Whether the run came to its end with every unit accounted for.
     pub finished: bool,
@@ -74,10 +78,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// What a subject answered on a sample and what that was worth; none where it has no finite score.
+    /// What a subject answered first on a sample and what that was worth; none where it has no finite score.
     #[must_use]
     pub fn scored(&self, subject: &SubjectName, task: &TaskName, sample: &SampleId) -> Option<(&Answer, &Score)> {
-        let unit = UnitKey { subject: subject.clone(), task: task.clone(), sample: sample.clone() };
+        let unit = UnitKey { subject: subject.clone(), task: task.clone(), sample: sample.clone(), repeat: 0 };
         match self.outcomes.get(&unit) {
             Some(Outcome::Scored { answer, score }) if score.value.is_finite() => Some((answer, score)),
             _ => None,
@@ -90,6 +94,12 @@ impl Record {
         self.samples.get(task).map_or(&[], Vec::as_slice)
     }
 
+    /// After how many of a task's samples a subject was asked no more; none where it was asked all.
+    #[must_use]
+    pub fn after(&self, subject: &SubjectName, task: &TaskName) -> Option<usize> {
+        self.settled.get(&(subject.clone(), task.clone())).copied()
+    }
+
     /// The card of a task.
     #[must_use]
     pub fn task(&self, task: &TaskName) -> Option<&TaskCard> {
@@ -100,7 +110,7 @@ impl Record {
 /// Every variant and control against the canary, in the plan's order.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparisons {
-    /// Right-or-wrong tasks, by subject, then task.
+    /// Tasks with scores, by subject, then task.
     pub tasks: Vec<Comparison>,
     /// Perplexity tasks, by subject, then task.
     pub distributions: Vec<DistributionComparison>,
@@ -110,6 +120,12 @@ impl Comparisons {
     /// Compares every variant and control with the canary on every task.
     #[must_use]
     pub fn of(record: &Record) -> Self {
-        Self { tasks: pairs::compare(record), distributions: distribution::compare(record) }
+        Self { distributions: distribution::compare(record), ..Self::of_sheets(&Sheet::all(record)) }
+    }
+
+    /// Compares every variant and control with the canary on every sheet; there are no distributions in sheets.
+    #[must_use]
+    pub fn of_sheets(sheets: &[Sheet]) -> Self {
+        Self { tasks: pairs::compare(sheets), distributions: Vec::new() }
     }
 }

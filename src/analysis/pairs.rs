@@ -1,13 +1,13 @@
-//! Right-or-wrong tasks: the canary's and a variant's answers to the same samples, side by side.
+//! Tasks with scores: the canary's and a variant's answers to the same samples, side by side.
 
-use std::collections::BTreeMap;
+use rayon::prelude::*;
 
-use super::Record;
-use crate::domain::{Answer, Finish, MetricKind, Role, SampleCard, SampleId, Score, Subject, SubjectName, TaskCard, TaskName};
+use super::{Column, Groups, Sheet};
+use crate::domain::{Role, SampleId, Step, SubjectName, TaskName};
 use crate::metric::{Asymmetry, Paired, asymmetry, paired};
 use crate::stats::PairTable;
 
-/// Pairs without one of their halves, by what the other half says.
+/// Pairs without one of their halves, by what the other half says. A score above the middle of its range counts as right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Missing {
     /// The canary is right, the variant has no score.
@@ -42,6 +42,23 @@ impl Missing {
     }
 }
 
+/// The scores of complete pairs, where they are not all right or wrong: numbers, or means over repeated answers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MeanPairs {
+    /// The canary's score of each complete pair, in the task's order.
+    pub canary: Vec<f64>,
+    /// The variant's.
+    pub variant: Vec<f64>,
+    /// The cluster of each complete pair, by number; empty where no two share one.
+    pub clusters: Vec<u32>,
+    /// The canary's scores of items that the variant has none of.
+    pub canary_alone: Vec<f64>,
+    /// The variant's scores of items that the canary has none of.
+    pub variant_alone: Vec<f64>,
+    /// The smallest and largest possible score; none where there are no bounds.
+    pub range: Option<(f64, f64)>,
+}
+
 /// The pairs of one slice of a task.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SliceRow {
@@ -49,9 +66,15 @@ pub struct SliceRow {
     pub slice: String,
     /// Its complete pairs.
     pub paired: Paired,
+    /// Its samples that are not a complete pair.
+    pub missing: Missing,
+    /// As in [`Comparison::clusters`].
+    pub clusters: Vec<(u64, u64, u64)>,
+    /// As in [`Comparison::means`].
+    pub means: Option<MeanPairs>,
 }
 
-/// A variant or control against the canary on one right-or-wrong task.
+/// A variant or control against the canary on one task with scores.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Comparison {
     /// Who is compared with the canary.
@@ -62,9 +85,14 @@ pub struct Comparison {
     pub task: TaskName,
     /// Samples that the task has.
     pub samples: u64,
-    /// The complete pairs.
+    /// Samples that count for this subject, from the first: fewer where its verdict was certain before the last.
+    pub asked: u64,
+    /// The complete pairs. Where scores are not all right or wrong (see `means`), a loss is an item with a lower score, a
+    /// gain one with a higher; of equal ones those above the middle of the range count as right.
     pub paired: Paired,
-    /// The others.
+    /// Set where scores are not all right or wrong.
+    pub means: Option<MeanPairs>,
+    /// The incomplete pairs among the samples asked.
     pub missing: Missing,
     /// Whether the missing halves lie on one side.
     pub missingness: Asymmetry,
@@ -72,131 +100,204 @@ pub struct Comparison {
     pub truncated: Asymmetry,
     /// Answers out of which nothing could be read, among complete pairs.
     pub unparsed: Asymmetry,
-    /// The complete pairs by slice, in alphabetical order; empty where samples have none.
+    /// The samples asked by slice, in alphabetical order; empty where samples have none.
     pub slices: Vec<SliceRow>,
-    /// Samples that the canary had right and the variant has wrong, in the task's order.
+    /// Samples on which the variant does worse, in the task's order.
     pub lost: Vec<SampleId>,
-    /// Samples that the canary had wrong and the variant has right, in the task's order.
+    /// Samples on which the variant does better, in the task's order.
     pub gained: Vec<SampleId>,
     /// Where samples share clusters, so that they are not independent: (pairs, losses, gains) of each cluster that has a
-    /// complete pair, by the cluster's name; a sample without a cluster is one of its own. Empty where none is shared.
+    /// complete pair; a sample without a cluster is one of its own. Empty where none is shared.
     pub clusters: Vec<(u64, u64, u64)>,
+    /// What each sample says, in the order that was fixed before the run, as many as were asked.
+    pub steps: Vec<Step>,
 }
 
-/// Every variant and control on every right-or-wrong task, in the plan's order.
-pub(super) fn compare(record: &Record) -> Vec<Comparison> {
-    let tasks = || record.header.tasks.iter().filter(|card| card.metric == MetricKind::Accuracy);
-    let Some(canary) = record.header.subjects.iter().find(|s| s.role == Role::Canary) else { return Vec::new() };
-    let others = record.header.subjects.iter().filter(|s| s.role != Role::Canary);
-    others.flat_map(|subject| tasks().map(|card| compare_one(record, (canary, subject), card))).collect()
+/// Every variant and control on every task with scores: by subject, then task.
+pub(super) fn compare(sheets: &[Sheet]) -> Vec<Comparison> {
+    let others = |sheet: &Sheet| 1..sheet.subjects.len();
+    let places: Vec<(&Sheet, usize)> = sheets.iter().flat_map(|sheet| others(sheet).map(move |i| (sheet, i))).collect();
+    let mut all: Vec<(usize, Comparison)> = places.into_par_iter().map(|(sheet, i)| (i, Comparison::of(sheet, i))).collect();
+    // A stable sort: of one subject, tasks stay in the plan's order.
+    all.sort_by_key(|(subject, _)| *subject);
+    all.into_iter().map(|(_, comparison)| comparison).collect()
 }
 
-/// Both halves of a sample: each a score, or nothing.
-struct Pair<'a> {
-    card: &'a SampleCard,
-    canary: Option<(&'a Answer, &'a Score)>,
-    variant: Option<(&'a Answer, &'a Score)>,
-}
+/// Both scores of an item.
+type Halves = (Option<f64>, Option<f64>);
 
-impl Pair<'_> {
-    /// Whether (canary, variant) are right, where both have a score.
-    fn right(&self) -> Option<(bool, bool)> {
-        Some((is_right(self.canary?.1), is_right(self.variant?.1)))
-    }
-
-    /// A trait of both answers, where both have a score.
-    fn both(&self, holds: impl Fn(&Answer, &Score) -> bool) -> Option<(bool, bool)> {
-        let ((a, s), (b, t)) = (self.canary?, self.variant?);
-        Some((holds(a, s), holds(b, t)))
-    }
-}
-
-fn compare_one(record: &Record, (canary, subject): (&Subject, &Subject), task: &TaskCard) -> Comparison {
-    let half = |name: &SubjectName, card: &SampleCard| record.scored(name, &task.name, &card.id);
-    let pairs: Vec<Pair<'_>> = record
-        .samples_of(&task.name)
-        .iter()
-        .map(|card| Pair { card, canary: half(&canary.name, card), variant: half(&subject.name, card) })
-        .collect();
-    let flipped =
-        |way: (bool, bool)| pairs.iter().filter(|pair| pair.right() == Some(way)).map(|pair| pair.card.id.clone()).collect();
-    Comparison {
-        subject: subject.name.clone(),
-        role: subject.role,
-        task: task.name.clone(),
-        samples: pairs.len() as u64,
-        paired: paired(table(pairs.iter())),
-        missing: missing(&pairs),
-        missingness: asymmetry(pairs.iter().map(|p| (p.canary.is_none(), p.variant.is_none()))),
-        truncated: asymmetry(pairs.iter().filter_map(|p| p.both(|answer, _| is_truncated(answer)))),
-        unparsed: asymmetry(pairs.iter().filter_map(|p| p.both(|_, score| !score.parsed))),
-        slices: slices(&pairs),
-        lost: flipped((true, false)),
-        gained: flipped((false, true)),
-        clusters: clusters(&pairs),
-    }
-}
-
-/// A score of 1 is right and one of 0 is wrong.
-fn is_right(score: &Score) -> bool {
-    score.value > 0.5
-}
-
-fn is_truncated(answer: &Answer) -> bool {
-    matches!(answer, Answer::Text { finish: Finish::Length, .. })
-}
-
-fn table<'a>(pairs: impl Iterator<Item = &'a Pair<'a>>) -> PairTable {
-    let mut table = PairTable { n11: 0, n10: 0, n01: 0, n00: 0 };
-    for right in pairs.filter_map(Pair::right) {
-        match right {
-            (true, true) => table.n11 += 1,
-            (true, false) => table.n10 += 1,
-            (false, true) => table.n01 += 1,
-            (false, false) => table.n00 += 1,
+impl Comparison {
+    /// Compares the subject at an index of the sheet (1 and up) with its canary.
+    ///
+    /// # Panics
+    /// Where the sheet has no such subject.
+    #[must_use]
+    pub fn of(sheet: &Sheet, subject: usize) -> Self {
+        let (canary, variant) = (&sheet.subjects[0], &sheet.subjects[subject]);
+        let asked = variant.after.min(sheet.ids.len());
+        let halves: Vec<Halves> = (0..asked).map(|item| (canary.score(item), variant.score(item))).collect();
+        let all: Vec<usize> = (0..asked).collect();
+        let whole = Part::of(sheet, &halves, &all);
+        let complete = |item: &usize| matches!(halves[*item], (Some(_), Some(_)));
+        let befell = |holds: fn(&Column, usize) -> bool| {
+            asymmetry((0..asked).filter(complete).map(|item| (canary.any(item, holds), variant.any(item, holds))))
+        };
+        let steps: Vec<Step> = halves.iter().map(|&halves| Step::of(halves)).collect();
+        let ids = |wanted: Step| (0..asked).filter(|&i| steps[i] == wanted).map(|i| sheet.ids[i].clone()).collect();
+        Self {
+            subject: variant.subject.clone(),
+            role: variant.role,
+            task: sheet.task.name.clone(),
+            samples: sheet.ids.len() as u64,
+            asked: asked as u64,
+            missingness: asymmetry(halves.iter().map(|(a, b)| (a.is_none(), b.is_none()))),
+            truncated: befell(Column::truncated),
+            unparsed: befell(Column::unparsed),
+            slices: slices(sheet, &halves),
+            lost: ids(Step::Loss),
+            gained: ids(Step::Gain),
+            paired: whole.paired,
+            means: whole.means,
+            missing: whole.missing,
+            clusters: whole.clusters,
+            steps,
         }
     }
-    table
-}
 
-fn missing(pairs: &[Pair<'_>]) -> Missing {
-    let mut missing = Missing::default();
-    for pair in pairs {
-        match (pair.canary.map(|h| is_right(h.1)), pair.variant.map(|h| is_right(h.1))) {
-            (Some(true), None) => missing.canary_right_variant_missing += 1,
-            (Some(false), None) => missing.canary_wrong_variant_missing += 1,
-            (None, Some(true)) => missing.canary_missing_variant_right += 1,
-            (None, Some(false)) => missing.canary_missing_variant_wrong += 1,
-            (None, None) => missing.both += 1,
-            (Some(_), Some(_)) => {}
+    /// A comparison of one table of independent right-or-wrong pairs, as simulations and imports make them.
+    #[must_use]
+    pub fn of_table(subject: SubjectName, task: TaskName, table: PairTable) -> Self {
+        let nobody = asymmetry(std::iter::empty());
+        Self {
+            subject,
+            role: Role::Variant,
+            task,
+            samples: table.n(),
+            asked: table.n(),
+            paired: paired(table),
+            means: None,
+            missing: Missing::default(),
+            missingness: nobody,
+            truncated: nobody,
+            unparsed: nobody,
+            slices: Vec::new(),
+            lost: Vec::new(),
+            gained: Vec::new(),
+            clusters: Vec::new(),
+            steps: Vec::new(),
         }
     }
-    missing
 }
 
-fn slices(pairs: &[Pair<'_>]) -> Vec<SliceRow> {
-    let mut by_slice: BTreeMap<&str, Vec<&Pair<'_>>> = BTreeMap::new();
-    for pair in pairs {
-        if let Some(slice) = &pair.card.slice {
-            by_slice.entry(slice).or_default().push(pair);
+fn slices(sheet: &Sheet, halves: &[Halves]) -> Vec<SliceRow> {
+    let names = sheet.slices.names();
+    let mut items: Vec<Vec<usize>> = vec![Vec::new(); names.len()];
+    for item in 0..halves.len() {
+        if let Some(slice) = sheet.slices.group(item) {
+            items[slice].push(item);
         }
     }
-    let row =
-        |(slice, pairs): (&str, Vec<&Pair<'_>>)| SliceRow { slice: slice.to_owned(), paired: paired(table(pairs.into_iter())) };
-    by_slice.into_iter().map(row).collect()
+    let row = |(name, items): (&String, Vec<usize>)| {
+        let Part { paired, missing, clusters, means } = Part::of(sheet, halves, &items);
+        SliceRow { slice: name.clone(), paired, missing, clusters, means }
+    };
+    names.iter().zip(items).filter(|(_, items)| !items.is_empty()).map(row).collect()
 }
 
-fn clusters(pairs: &[Pair<'_>]) -> Vec<(u64, u64, u64)> {
-    let mut by_cluster: BTreeMap<(bool, &str), (u64, u64, u64)> = BTreeMap::new();
-    let mut complete = 0;
-    for pair in pairs {
-        let Some(right) = pair.right() else { continue };
-        let key = pair.card.cluster.as_deref().map_or((false, pair.card.id.as_str()), |cluster| (true, cluster));
-        let counts = by_cluster.entry(key).or_default();
-        complete += 1;
-        counts.0 += 1;
-        counts.1 += u64::from(right == (true, false));
-        counts.2 += u64::from(right == (false, true));
+/// What some of a sheet's items come to.
+struct Part {
+    paired: Paired,
+    missing: Missing,
+    clusters: Vec<(u64, u64, u64)>,
+    means: Option<MeanPairs>,
+}
+
+impl Part {
+    fn of(sheet: &Sheet, halves: &[Halves], items: &[usize]) -> Self {
+        let range = sheet.task.range;
+        let middle = range.map_or(0.5, |(low, high)| f64::midpoint(low, high));
+        let right = |value: f64| value > middle;
+        let (mut table, mut missing) = (PairTable { n11: 0, n10: 0, n01: 0, n00: 0 }, Missing::default());
+        let mut binary = true;
+        for &item in items {
+            let (a, b) = halves[item];
+            let count = match (a, b) {
+                (Some(a), Some(b)) => {
+                    let zero_or_one = |v: f64| v.to_bits() == 0.0_f64.to_bits() || v.to_bits() == 1.0_f64.to_bits();
+                    binary &= zero_or_one(a) && zero_or_one(b);
+                    match Step::of((Some(a), Some(b))) {
+                        Step::Loss => &mut table.n10,
+                        Step::Gain => &mut table.n01,
+                        Step::Tie | Step::Missing if right(a) => &mut table.n11,
+                        Step::Tie | Step::Missing => &mut table.n00,
+                    }
+                }
+                (Some(a), None) if right(a) => &mut missing.canary_right_variant_missing,
+                (Some(_), None) => &mut missing.canary_wrong_variant_missing,
+                (None, Some(b)) if right(b) => &mut missing.canary_missing_variant_right,
+                (None, Some(_)) => &mut missing.canary_missing_variant_wrong,
+                (None, None) => &mut missing.both,
+            };
+            *count += 1;
+        }
+        let labels = cluster_labels(&sheet.clusters, halves, items);
+        let means = (!binary).then(|| means(halves, items, &labels, range));
+        let clusters = clusters(halves, items, &labels);
+        let paired = match &means {
+            None => paired(table),
+            Some(means) => Paired::of_means(table, &means.canary, &means.variant),
+        };
+        Self { paired, missing, clusters, means }
     }
-    if by_cluster.len() == complete { Vec::new() } else { by_cluster.into_values().collect() }
+}
+
+/// The cluster of each complete pair, numbered by first appearance; an item without a cluster is one of its own. Empty
+/// where no two share one.
+fn cluster_labels(groups: &Groups, halves: &[Halves], items: &[usize]) -> Vec<u32> {
+    if groups.names().is_empty() {
+        return Vec::new();
+    }
+    let mut numbers: Vec<Option<u32>> = vec![None; groups.names().len()];
+    let mut next = 0;
+    let mut labels = Vec::new();
+    for &item in items.iter().filter(|&&item| matches!(halves[item], (Some(_), Some(_)))) {
+        let known = groups.group(item).and_then(|group| numbers[group]);
+        let label = known.unwrap_or(next);
+        if known.is_none() {
+            next += 1;
+            if let Some(group) = groups.group(item) {
+                numbers[group] = Some(label);
+            }
+        }
+        labels.push(label);
+    }
+    if next as usize == labels.len() { Vec::new() } else { labels }
+}
+
+fn clusters(halves: &[Halves], items: &[usize], labels: &[u32]) -> Vec<(u64, u64, u64)> {
+    let mut counts = vec![(0, 0, 0); labels.iter().max().map_or(0, |most| *most as usize + 1)];
+    let complete = items.iter().map(|&item| Step::of(halves[item])).filter(|step| *step != Step::Missing);
+    for (&label, step) in labels.iter().zip(complete) {
+        let count: &mut (u64, u64, u64) = &mut counts[label as usize];
+        count.0 += 1;
+        count.1 += u64::from(step == Step::Loss);
+        count.2 += u64::from(step == Step::Gain);
+    }
+    counts
+}
+
+fn means(halves: &[Halves], items: &[usize], labels: &[u32], range: Option<(f64, f64)>) -> MeanPairs {
+    let mut means = MeanPairs { clusters: labels.to_vec(), range, ..MeanPairs::default() };
+    for &item in items {
+        match halves[item] {
+            (Some(a), Some(b)) => {
+                means.canary.push(a);
+                means.variant.push(b);
+            }
+            (Some(a), None) => means.canary_alone.push(a),
+            (None, Some(b)) => means.variant_alone.push(b),
+            (None, None) => {}
+        }
+    }
+    means
 }

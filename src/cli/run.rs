@@ -126,6 +126,7 @@ fn header(plan: &Plan) -> RunHeader {
         subjects: plan.subjects.clone(),
         tasks: plan.tasks.iter().map(|planned| planned.card.clone()).collect(),
         policy: plan.policy.clone(),
+        earlier: Vec::new(),
     }
 }
 

@@ -6,6 +6,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::args::RunArgs;
+use crate::domain::{Policy, Tolerance};
 use crate::plan::{Overrides, Plan};
 
 /// What the flags and the environment change in the plan.
@@ -37,13 +38,21 @@ pub(super) fn table(args: &RunArgs, given: &ArgMatches, plan: &Plan) -> String {
         ("batch", args.batch.to_string()),
         ("no_progress", args.no_progress.to_string()),
         ("alpha", plan.policy.alpha.to_string()),
-        ("margin", format!("{}pp", 100.0 * plan.policy.margin.0)),
+        tolerance(&plan.policy),
         ("inconclusive", format!("{:?}", plan.policy.inconclusive).to_lowercase()),
         ("invalid", format!("{:?}", plan.policy.invalid).to_lowercase()),
         ("rule", format!("{} by task, {} by metric", plan.policy.tasks.len(), plan.policy.budgets.len())),
     ];
     let lines = rows.iter().map(|(name, value)| format!("{name:<12} {value:<28} {}", source(name, given, &keys)));
     lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The policy's tolerance, by its key.
+fn tolerance(policy: &Policy) -> (&'static str, String) {
+    match policy.tolerance {
+        Tolerance::Margin(margin) => ("margin", format!("{}pp", (margin * 1e6).round() / 1e4)),
+        Tolerance::Recovery(share) => ("recovery", share.to_string()),
+    }
 }
 
 /// What a person types to go on with a run: the flags that the plan's digest or the folder of runs depend on, again.

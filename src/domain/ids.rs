@@ -77,4 +77,13 @@ pub struct UnitKey {
     pub task: TaskName,
     /// What is asked.
     pub sample: SampleId,
+    /// Which of the subject's passes over the samples it belongs to, from 0.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub repeat: u32,
+}
+
+/// Whether a repeat is the first: journals leave that out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_first(repeat: &u32) -> bool {
+    *repeat == 0
 }

@@ -5,23 +5,27 @@
 //! tolerated, and the gate answers with **findings** and a **verdict**.
 
 mod answer;
+mod attempt;
 mod ids;
 mod moment;
 mod policy;
 mod request;
 mod sample;
 mod score;
+mod step;
 mod subject;
 mod suite;
 mod verdict;
 
 pub use answer::{Answer, Finish, OptionScore, TokenDivergence};
+pub use attempt::Attempt;
 pub use ids::{Digest, SampleId, SubjectName, TaskName, UnitKey};
 pub use moment::Moment;
-pub use policy::{Budget, Margin, OnDoubt, Policy, TaskRule};
+pub use policy::{Budget, Family, Measured, OnDoubt, Policy, Stopping, TaskRule, Tolerance};
 pub use request::{Generation, Message, Request, RequestKind};
 pub use sample::{Sample, SampleCard, Target};
 pub use score::{Cause, CauseKind, Outcome, Score};
+pub use step::Step;
 pub use subject::{Arithmetic, EngineSpec, Identity, LocalSpec, ModelSource, Role, ScriptedSpec, Subject};
 pub use suite::{Band, DatasetRef, MetricKind, Normalization, PromptSpec, ScorerSpec, Subset, Suite, Task, TaskCard};
 pub use verdict::Verdict;

@@ -77,6 +77,15 @@ pub struct Subject {
     pub role: Role,
     /// How it is reached.
     pub engine: EngineSpec,
+    /// How often each sample of a task with scores is asked; at least 1. Asking the canary twice shows how much it differs
+    /// from itself.
+    #[serde(default = "once")]
+    pub repeats: u32,
+}
+
+/// The number of repeats where none is given.
+fn once() -> u32 {
+    1
 }
 
 /// What a loaded subject turned out to be: everything about it that can change a result.

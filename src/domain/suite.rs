@@ -100,6 +100,8 @@ pub enum ScorerSpec {
 pub enum MetricKind {
     /// Share of right answers; higher is better.
     Accuracy,
+    /// Mean of scores that need not be 0 or 1; higher is better.
+    Mean,
     /// exp of the mean −ln p per token; lower is better.
     Perplexity,
 }
@@ -163,6 +165,9 @@ pub struct TaskCard {
     pub chance: f64,
     /// Where a healthy canary's accuracy should lie.
     pub band: Option<Band>,
+    /// For [`MetricKind::Mean`]: the smallest and the largest possible score; none where scores have no bounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<(f64, f64)>,
     /// The dataset's file name and content.
     pub dataset: String,
     /// Digest of the dataset's content.

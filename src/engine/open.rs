@@ -164,7 +164,7 @@ mod tests {
 
     fn subject(name: &str, role: Role, source: ModelSource) -> Subject {
         let engine = EngineSpec::Local(LocalSpec { source, tokenizer: None, arithmetic: Arithmetic::WeightsF32 });
-        Subject { name: name.into(), role, engine }
+        Subject { name: name.into(), role, engine, repeats: 1 }
     }
 
     #[test]
@@ -202,7 +202,7 @@ mod tests {
     fn subjects_without_a_model_of_their_own_are_refused_with_a_reason() {
         let quantize = || ModelSource::Quantize("q8_0".into());
         let scripted = EngineSpec::Scripted(ScriptedSpec { right_per_mille: 500, salt: String::new() });
-        let scripted = Subject { name: "script".into(), role: Role::Canary, engine: scripted };
+        let scripted = Subject { name: "script".into(), role: Role::Canary, engine: scripted, repeats: 1 };
         let canary = subject("canary", Role::Canary, quantize());
         let variant = subject("small", Role::Variant, quantize());
         let open = |subject, canary| open(subject, canary, Path::new("."), Path::new("."), &mut |_, _| ()).err();

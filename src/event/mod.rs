@@ -5,10 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Digest, Identity, Outcome, Policy, SampleCard, Subject, SubjectName, TaskCard, TaskName, UnitKey};
+use crate::domain::{Attempt, Digest, Identity, Outcome, Policy, SampleCard, Subject, SubjectName, TaskCard, TaskName, UnitKey};
 
 /// The version of the journal's format; a reader refuses a newer one.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,6 +43,9 @@ pub struct RunHeader {
     pub tasks: Vec<TaskCard>,
     /// The tolerances, as they stood before the data.
     pub policy: Policy,
+    /// Earlier finished runs that judged the same variants, as the ledger of the reports folder has them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Attempt>,
 }
 
 /// What can happen.
@@ -82,6 +85,16 @@ pub enum EventKind {
         outcome: Box<Outcome>,
         /// The unit's share of its batch's time in microseconds; never part of a verdict.
         micros: u64,
+    },
+    /// A subject is asked no more of a task, since its verdict there is certain (durable, at most once for both). The canary
+    /// has one where every variant has.
+    TaskSettled {
+        /// Who.
+        subject: SubjectName,
+        /// Of which task.
+        task: TaskName,
+        /// How many of the task's samples, from the first, count: answers to later ones do not.
+        after: usize,
     },
     /// A batch went to a subject (ephemeral).
     BatchStarted {

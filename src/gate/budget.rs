@@ -1,7 +1,7 @@
 //! The budget rule: a metric of the distribution must be shown to keep within its limit.
 
 use super::wording::{count, plural, without_score};
-use super::{Case, Evidence, Finding, Rule};
+use super::{Case, Evidence, Finding, Rule, Spent};
 use crate::analysis::{DistributionComparison, Likelihood};
 use crate::domain::{Budget, MetricKind, TaskName, Verdict};
 use crate::stats::{self, Interval};
@@ -28,13 +28,13 @@ fn of_budget(case: &Case<'_>, budget: &Budget) -> Vec<Finding> {
 }
 
 fn finding(budget: &Budget, task: Option<TaskName>, answer: (Verdict, String), measured: Option<&Measured>) -> Finding {
-    let evidence = Evidence::Budget {
+    let evidence = Evidence::Budget(Spent {
         metric: budget.metric.clone(),
         max: budget.max,
         value: measured.map(|m| m.value),
         interval: measured.and_then(|m| m.interval),
-    };
-    Finding { rule: Rule::Budget, task, gating: true, verdict: answer.0, reason: answer.1, evidence: Some(evidence) }
+    });
+    Finding { rule: Rule::Budget, task, slice: None, gating: true, verdict: answer.0, reason: answer.1, evidence: Some(evidence) }
 }
 
 fn of_task(case: &Case<'_>, budget: &Budget, task: &TaskName) -> Finding {
@@ -61,10 +61,10 @@ fn because(case: &Case<'_>, task: &TaskName) -> String {
 }
 
 fn not_measured(metric: &str) -> String {
-    if Budget::METRICS.contains(&metric) {
+    if Budget::names().any(|name| name == metric) {
         format!("{metric} has a budget, but was not measured: the engine shows no full distributions, or no document was scored")
     } else {
-        format!("'{metric}' is not a metric of this version: budgets can name {}", Budget::METRICS.join(", "))
+        format!("'{metric}' is not a metric of this version: budgets can name {}", Budget::names().collect::<Vec<_>>().join(", "))
     }
 }
 

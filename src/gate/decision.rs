@@ -1,7 +1,7 @@
 //! What the gate answers: findings rule by rule, a decision for each subject, and one for the run.
 
 use super::Warning;
-use crate::domain::{Role, SubjectName, TaskName, Verdict};
+use crate::domain::{Role, SubjectName, TaskName, Tolerance, Verdict};
 use crate::stats::{Annotation, Interval};
 
 /// What kind of rule a finding answers.
@@ -11,10 +11,16 @@ pub enum Rule {
     Complete,
     /// Canary and variant were asked the same thing in the same form.
     Fair,
-    /// The loss of a score is smaller than the margin.
-    Margin,
-    /// A metric of the distribution keeps within its budget.
+    /// The canary does not differ from itself by more than is tolerated.
+    Noise,
+    /// The loss on a task, or on a slice of one, is smaller than what is tolerated.
+    Loss,
+    /// The mean loss over the gating tasks is smaller than what is tolerated.
+    Overall,
+    /// A metric of items or documents keeps within its budget.
     Budget,
+    /// Answers come as fast as the budget asks.
+    Latency,
 }
 
 impl Rule {
@@ -24,43 +30,133 @@ impl Rule {
         match self {
             Self::Complete => "complete",
             Self::Fair => "fair",
-            Self::Margin => "margin",
+            Self::Noise => "noise",
+            Self::Loss => "loss",
+            Self::Overall => "overall",
             Self::Budget => "budget",
+            Self::Latency => "latency",
         }
     }
+}
+
+/// How an interval came about.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Method {
+    /// Tango's score interval of a paired difference.
+    Tango,
+    /// Fay and Lumbard's exact interval of a paired difference.
+    FayLumbard,
+    /// Tango's, of counts divided by a design effect, with t in the place of z.
+    ClusteredTango {
+        /// The design effect: the larger of the estimated one and the one that the clusters' sizes imply.
+        deff: f64,
+        /// Degrees of freedom of t.
+        df: f64,
+    },
+    /// The constrained maximum-likelihood score of a ratio of paired proportions.
+    RatioScore,
+    /// Student's paired t over items.
+    PairedT,
+    /// The clustered standard error CR2 with t.
+    ClusteredT,
+    /// The hedged betting bound, valid at any number of items.
+    Betting,
+    /// The mean over tasks by the method of variance estimates recovery.
+    Mover,
+}
+
+impl Method {
+    /// The word in `results.json`.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Tango => "tango",
+            Self::FayLumbard => "fay-lumbard",
+            Self::ClusteredTango { .. } => "tango-clustered",
+            Self::RatioScore => "ratio-score",
+            Self::PairedT => "paired-t",
+            Self::ClusteredT => "cr2-t",
+            Self::Betting => "betting",
+            Self::Mover => "mover",
+        }
+    }
+}
+
+/// Where a subject was asked no more, and why.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Early {
+    /// Samples that count.
+    pub asked: u64,
+    /// Samples that the task has.
+    pub samples: u64,
+    /// What ended it.
+    pub by: EarlyBy,
+}
+
+/// What ended the asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EarlyBy {
+    /// A look of the group-sequential test, counted from 1, of how many.
+    Look(u32, u32),
+    /// The betting process.
+    Wealth,
+    /// No answer that was left could have turned the verdict.
+    Curtailment,
+}
+
+/// The numbers behind a finding about a loss.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loss {
+    /// What is tolerated.
+    pub tolerance: Tolerance,
+    /// The tolerated difference: the margin, or what a recovery means at the canary's score as measured.
+    pub margin: f64,
+    /// The confidence of the intervals, 1 − 2α or what a sequential boundary leaves.
+    pub confidence: f64,
+    /// What made the interval that decided; none without pairs.
+    pub method: Option<Method>,
+    /// Variant less canary with the interval that decided, or for a recovery the one of the same level; none without pairs.
+    pub delta: Option<Interval>,
+    /// For a recovery: variant over canary with the interval that decided.
+    pub ratio: Option<Interval>,
+    /// One-sided p of "the loss is at least what is tolerated"; a pass rejects it.
+    pub p_pass: Option<f64>,
+    /// One-sided p of "the loss is at most what is tolerated"; a fail rejects it.
+    pub p_fail: Option<f64>,
+    /// The same, corrected for the number of such claims about the subject.
+    pub p_fail_adjusted: Option<f64>,
+    /// Complete pairs.
+    pub n: u64,
+    /// Fewest pairs with which a pass is possible at all.
+    pub floor: u64,
+    /// Pairs that would settle an open question, where more of the same could.
+    pub needed: Option<u64>,
+    /// What the interval says beyond the verdict.
+    pub note: Option<Annotation>,
+    /// Set where the subject was asked no more before the last sample.
+    pub early: Option<Early>,
+}
+
+/// The numbers behind a finding about a budget.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spent {
+    /// The metric.
+    pub metric: String,
+    /// Its largest tolerated value.
+    pub max: f64,
+    /// Its value.
+    pub value: Option<f64>,
+    /// Its own 95 % interval, where it has one.
+    pub interval: Option<Interval>,
 }
 
 /// The numbers behind a finding.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Evidence {
-    /// A margin test.
-    Margin {
-        /// The largest tolerated loss, a fraction.
-        margin: f64,
-        /// The interval's confidence, 1 − 2α.
-        confidence: f64,
-        /// Variant less canary, a fraction, with its score interval; none without pairs.
-        delta: Option<Interval>,
-        /// Complete pairs.
-        n: u64,
-        /// Fewest pairs with which a pass is possible at all.
-        floor: u64,
-        /// Pairs that would settle an open question, where more of the same could.
-        needed: Option<u64>,
-        /// What the interval says beyond the verdict.
-        note: Option<Annotation>,
-    },
-    /// A budget test.
-    Budget {
-        /// The metric.
-        metric: String,
-        /// Its largest tolerated value.
-        max: f64,
-        /// Its value.
-        value: Option<f64>,
-        /// Its clustered 95 % interval, where it has one of its own.
-        interval: Option<Interval>,
-    },
+    /// A test of a loss.
+    Loss(Loss),
+    /// A test of a budget.
+    Budget(Spent),
 }
 
 /// The answer to one rule for one subject.
@@ -70,6 +166,8 @@ pub struct Finding {
     pub rule: Rule,
     /// The task that it is about.
     pub task: Option<TaskName>,
+    /// The slice of the task that it is about; the task as a whole where none.
+    pub slice: Option<String>,
     /// Whether the subject's verdict depends on it.
     pub gating: bool,
     /// The answer.
@@ -86,8 +184,8 @@ impl Finding {
     #[must_use]
     pub fn severity(&self) -> f64 {
         match &self.evidence {
-            Some(Evidence::Margin { delta: Some(delta), margin, .. }) => -delta.estimate / margin,
-            Some(Evidence::Budget { value: Some(value), max, .. }) if *max > 0.0 => value / max,
+            Some(Evidence::Loss(Loss { delta: Some(delta), margin, .. })) if *margin > 0.0 => -delta.estimate / margin,
+            Some(Evidence::Budget(Spent { value: Some(value), max, .. })) if *max > 0.0 => value / max,
             _ => f64::INFINITY,
         }
     }

@@ -1,5 +1,6 @@
 //! The statistics that the gate rests on, in the gate's own words.
 
+use super::Method;
 use crate::analysis::{Comparison, Missing};
 use crate::domain::Verdict;
 use crate::stats::{self, Annotation, Halves, Interval, MarginVerdict, PairTable};
@@ -13,46 +14,30 @@ const SCORE_FROM: u64 = 50;
 /// lies between clusters.
 const SUPPOSED_ICC: f64 = 0.1;
 
-/// How a difference gets its interval. The pairs with a missing half are bounded by the same method.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Method {
-    /// Fay and Lumbard's: exact.
-    Exact,
-    /// Tango's score.
-    Score,
-    /// Tango's score of the counts divided by a design effect, with t in the place of z.
-    Clustered {
-        /// The design effect: the larger of the estimated one and the one that the clusters' sizes imply.
-        deff: f64,
-        /// Degrees of freedom of t.
-        df: f64,
-    },
-}
-
 impl Method {
-    /// What decides a comparison. None without pairs, or with one cluster.
-    fn of(comparison: &Comparison) -> Option<Self> {
+    /// What decides a comparison of right-or-wrong pairs. None without pairs, or with one cluster.
+    pub(super) fn of(comparison: &Comparison) -> Option<Self> {
         let n = comparison.paired.n();
         if comparison.clusters.is_empty() {
-            return (n > 0).then_some(if n < SCORE_FROM { Self::Exact } else { Self::Score });
+            return (n > 0).then_some(if n < SCORE_FROM { Self::FayLumbard } else { Self::Tango });
         }
         let sizes: Vec<u64> = comparison.clusters.iter().map(|c| c.0).collect();
         let clustered = stats::tango_cluster(&comparison.clusters, 0.0, 0.0)?;
         let deff = clustered.deff?.max(stats::deff_by_design(&sizes, SUPPOSED_ICC)?);
-        Some(Self::Clustered { deff, df: clustered.df? })
+        Some(Self::ClusteredTango { deff, df: clustered.df? })
     }
 
-    fn interval(self, table: &PairTable, confidence: f64) -> Option<Interval> {
+    pub(super) fn interval(self, table: &PairTable, confidence: f64) -> Option<Interval> {
         match self {
-            Self::Exact => stats::fay_diff(table, confidence),
-            Self::Score => (table.n() > 0).then(|| stats::tango(table, confidence)),
-            Self::Clustered { deff, df } => stats::tango_clustered(table, deff, df, confidence),
+            Self::FayLumbard => stats::fay_diff(table, confidence),
+            Self::ClusteredTango { deff, df } => stats::tango_clustered(table, deff, df, confidence),
+            _ => (table.n() > 0).then(|| stats::tango(table, confidence)),
         }
     }
 
     /// Fewest pairs with which a pass is possible: what not a single flip needs.
     pub(super) fn floor(self, margin: f64, alpha: f64) -> u64 {
-        let Self::Clustered { deff, df } = self else { return floor(margin, alpha) };
+        let Self::ClusteredTango { deff, df } = self else { return floor(margin, alpha) };
         let least = |t: f64| ((deff * t * t * (1.0 / margin - 1.0)).floor() as u64).saturating_add(1);
         stats::t_quantile(1.0 - alpha, df).map_or(u64::MAX, least)
     }
@@ -60,8 +45,8 @@ impl Method {
     /// A number of independent items as one of items that share clusters.
     pub(super) fn swollen(self, n: u64) -> u64 {
         match self {
-            Self::Clustered { deff, .. } => (n as f64 * deff).ceil() as u64,
-            Self::Exact | Self::Score => n,
+            Self::ClusteredTango { deff, .. } => (n as f64 * deff).ceil() as u64,
+            _ => n,
         }
     }
 }

@@ -11,7 +11,15 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
 
 fn finding(rule: Rule, fault: Option<String>, fine: &str) -> Finding {
     let verdict = if fault.is_some() { Verdict::Invalid } else { Verdict::Pass };
-    Finding { rule, task: None, gating: true, verdict, reason: fault.unwrap_or_else(|| fine.to_owned()), evidence: None }
+    Finding {
+        rule,
+        task: None,
+        slice: None,
+        gating: true,
+        verdict,
+        reason: fault.unwrap_or_else(|| fine.to_owned()),
+        evidence: None,
+    }
 }
 
 fn complete(case: &Case<'_>) -> Finding {

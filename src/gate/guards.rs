@@ -1,7 +1,7 @@
 //! The guards: what makes a verdict weaker than it looks, found in the data.
 
 use super::wording::{count, plural, rough};
-use super::{Code, Warning, evidence};
+use super::{Code, Warning, attempts, evidence, noise};
 use crate::analysis::{Asymmetry, Comparison, Comparisons, DistributionComparison, Record};
 use crate::domain::{Policy, Role, TaskCard};
 
@@ -28,6 +28,8 @@ pub(super) fn warnings(record: &Record, comparisons: &Comparisons, policy: &Poli
     for distribution in comparisons.distributions.iter().filter(|d| d.role == Role::Variant) {
         of_distribution(&mut warnings, distribution, policy);
     }
+    warnings.extend(noise::warnings(record, comparisons, policy));
+    warnings.extend(attempts::warnings(record, policy));
     of_run(&mut warnings, record, policy);
     // What is said of the canary is said once, not once for every variant.
     warnings.sort_by_key(|w| w.code);
@@ -49,7 +51,8 @@ fn of_comparison(warnings: &mut Vec<Warning>, comparison: &Comparison, policy: &
         let (subject, task) = (Some(comparison.subject.clone()), Some(comparison.task.clone()));
         warnings.push(Warning { code, subject, task, detail });
     };
-    let (margin, alpha) = (policy.margin_of(&comparison.task).0, policy.alpha);
+    let right = comparison.paired.canary.map_or(1.0, |canary| canary.estimate);
+    let (margin, alpha) = (policy.tolerance_of(&comparison.task).margin_at(right), policy.alpha);
     let flips = table.n10 + table.n01;
     if n > 0 && flips < FEW_FLIPS {
         warn(Code::LowDiscordance, format!("{flips} {}", plural(flips, "flip")));
@@ -74,7 +77,8 @@ fn of_canary(warnings: &mut Vec<Warning>, comparison: &Comparison, card: &TaskCa
     let mut warn = |code, detail| {
         warnings.push(Warning { code, subject: None, task: Some(card.name.clone()), detail });
     };
-    let (margin, alpha) = (policy.margin_of(&card.name).0, policy.alpha);
+    let right = comparison.paired.canary.map_or(1.0, |canary| canary.estimate);
+    let (margin, alpha) = (policy.tolerance_of(&card.name).margin_at(right), policy.alpha);
     if margin > 0.0 && margin < 1.0 && alpha > 0.0 && alpha < 0.5 {
         let floor = evidence::floor(margin, alpha);
         let n = comparison.paired.n();
@@ -108,8 +112,6 @@ fn of_distribution(warnings: &mut Vec<Warning>, distribution: &DistributionCompa
 }
 
 fn of_run(warnings: &mut Vec<Warning>, record: &Record, policy: &Policy) {
-    let detail = "one canary, one pass".to_owned();
-    warnings.push(Warning { code: Code::NoAa, subject: None, task: None, detail });
     let named = policy.tasks.iter().map(|r| &r.task).chain(policy.budgets.iter().filter_map(|b| b.task.as_ref()));
     for task in named.filter(|task| record.task(task).is_none()) {
         let detail = "no such task in this run".to_owned();

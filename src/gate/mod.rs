@@ -4,12 +4,15 @@
 //! variant's verdict is its worst gating finding, and the run's is its worst candidate. A control is known to be bad: if
 //! it doesn't fail, the tasks have no teeth and the run is invalid; otherwise it doesn't count.
 
+mod attempts;
 mod budget;
 mod decision;
 mod evidence;
 mod fairness;
 mod guards;
-mod margin;
+mod latency;
+mod loss;
+mod noise;
 #[cfg(test)]
 mod tests;
 mod warning;
@@ -18,7 +21,7 @@ pub(crate) mod wording;
 use crate::analysis::{self, Comparisons, Record, Unscored};
 use crate::domain::{OnDoubt, Policy, Role, SubjectName, TaskName, Verdict};
 
-pub use decision::{Decision, Evidence, Finding, Rule, SubjectDecision};
+pub use decision::{Decision, Early, EarlyBy, Evidence, Finding, Loss, Method, Rule, Spent, SubjectDecision};
 pub(crate) use evidence::note_word;
 pub use warning::{Code, Warning};
 
@@ -72,9 +75,14 @@ impl Case<'_> {
 
 fn judge(case: &Case<'_>, role: Role) -> SubjectDecision {
     let mut findings = fairness::findings(case);
-    findings.extend(margin::findings(case));
+    findings.extend(noise::findings(case));
+    findings.extend(loss::findings(case));
     findings.extend(budget::findings(case));
-    let rules = findings.iter().filter(|f| f.gating && matches!(f.rule, Rule::Margin | Rule::Budget)).count();
+    findings.extend(latency::findings(case));
+    let rules = findings
+        .iter()
+        .filter(|f| f.gating && matches!(f.rule, Rule::Loss | Rule::Overall | Rule::Budget | Rule::Latency))
+        .count();
     let worst = findings.iter().filter(|f| f.gating).map(|f| f.verdict).max();
     let verdict = worst.filter(|_| rules > 0).unwrap_or(Verdict::Invalid);
     let reason = if rules == 0 {
@@ -89,7 +97,7 @@ fn judge(case: &Case<'_>, role: Role) -> SubjectDecision {
 /// Whether a gating task fails, or, where none gates, a budget: a broken budget alone says nothing about the tasks.
 fn fails_where_it_counts(findings: &[Finding]) -> bool {
     let gating = |rule: Rule| findings.iter().filter(move |f| f.gating && f.rule == rule);
-    let rule = if gating(Rule::Margin).next().is_some() { Rule::Margin } else { Rule::Budget };
+    let rule = if gating(Rule::Loss).next().is_some() { Rule::Loss } else { Rule::Budget };
     gating(rule).any(|f| f.verdict == Verdict::Fail)
 }
 

@@ -2,11 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::evidence::Method;
-use super::{Code, Decision, Evidence, decide, exit_code};
+use super::{Code, Decision, Evidence, Loss, Method, decide, exit_code};
 use crate::analysis::fixture::{EventKind, Reply, Run};
 use crate::analysis::{Comparisons, fold};
-use crate::domain::{Budget, Digest, Margin, OnDoubt, Policy, Role, TaskName, TaskRule, Verdict};
+use crate::domain::{Budget, Digest, Measured, OnDoubt, Policy, Role, TaskName, TaskRule, Tolerance, Verdict};
 
 fn decided(run: &Run) -> Decision {
     let (record, comparisons) = run.compared();
@@ -64,7 +63,7 @@ fn an_observed_drop_over_the_margin_that_is_not_sure_says_so() {
 #[test]
 fn below_the_design_floor_the_reason_names_the_floor() {
     let mut run = losing(0);
-    run.policy.margin = Margin(0.01);
+    run.policy.tolerance = Tolerance::Margin(0.01);
     let decision = decided(&run);
     assert_eq!(decision.verdict, Verdict::Inconclusive);
     assert!(decision.reason.contains("a pass needs at least 268"), "{}", decision.reason);
@@ -75,7 +74,7 @@ fn below_the_design_floor_the_reason_names_the_floor() {
 fn fewer_than_ten_items_or_none_are_inconclusive_whatever_they_say() {
     for items in [0, 1, 9] {
         let mut run = Run::pair(items, |_, _| Reply::Right);
-        run.policy.margin = Margin(0.9);
+        run.policy.tolerance = Tolerance::Margin(0.9);
         let decision = decided(&run);
         assert_eq!(decision.verdict, Verdict::Inconclusive, "{items}: {}", decision.reason);
     }
@@ -217,7 +216,7 @@ fn a_task_that_does_not_gate_cannot_fail_a_variant() {
         if bad || item % 8 == 7 { Reply::Wrong } else { Reply::Right }
     });
     assert_eq!(decided(&run).verdict, Verdict::Fail);
-    run.policy.tasks = vec![TaskRule { task: TaskName::new("sorting"), margin: None, gating: Some(false) }];
+    run.policy.tasks = vec![TaskRule { task: TaskName::new("sorting"), slice: None, tolerance: None, gating: Some(false) }];
     let decision = decided(&run);
     assert_eq!(decision.verdict, Verdict::Pass, "{}", decision.reason);
     let sorting = decision.subjects[0].findings.iter().find(|f| f.task.as_ref().is_some_and(|t| t.as_str() == "sorting"));
@@ -227,7 +226,7 @@ fn a_task_that_does_not_gate_cannot_fail_a_variant() {
 #[test]
 fn nothing_that_gates_is_invalid_rather_than_a_pass() {
     let mut run = losing(0);
-    run.policy.tasks = vec![TaskRule { task: TaskName::new("arithmetic"), margin: None, gating: Some(false) }];
+    run.policy.tasks = vec![TaskRule { task: TaskName::new("arithmetic"), slice: None, tolerance: None, gating: Some(false) }];
     assert_eq!(decided(&run).verdict, Verdict::Invalid);
 }
 
@@ -256,7 +255,7 @@ fn items_that_share_a_source_count_for_less() {
         let decision = decided(&run);
         let margin = decision.subjects[0].findings.iter().find_map(|f| f.evidence.clone());
         match margin {
-            Some(Evidence::Margin { delta: Some(delta), .. }) => (delta.upper - delta.lower, decision),
+            Some(Evidence::Loss(Loss { delta: Some(delta), .. })) => (delta.upper - delta.lower, decision),
             other => panic!("a margin test has an interval, not {other:?}"),
         }
     };
@@ -273,7 +272,7 @@ fn items_that_share_a_source_count_for_less() {
 fn a_margin_that_cannot_be_tested_is_invalid() {
     for margin in [0.0, -0.1, 1.0, f64::NAN] {
         let mut run = losing(0);
-        run.policy.margin = Margin(margin);
+        run.policy.tolerance = Tolerance::Margin(margin);
         assert_eq!(decided(&run).verdict, Verdict::Invalid, "{margin}");
     }
 }
@@ -330,7 +329,7 @@ proptest! {
         });
         let (record, comparisons) = run.compared();
         let mut verdict = |margin: f64| {
-            run.policy = Policy { margin: Margin(margin), ..run.policy.clone() };
+            run.policy = Policy { tolerance: Tolerance::Margin(margin), ..run.policy.clone() };
             decide(&record, &comparisons, &run.policy).verdict
         };
         prop_assert!(verdict(tight + more) <= verdict(tight));
@@ -340,7 +339,7 @@ proptest! {
     fn one_more_loss_never_betters_a_verdict(lost in 0_usize..60, margin in 0.02_f64..0.2) {
         let verdict = |lost: usize| {
             let mut run = losing(lost);
-            run.policy.margin = Margin(margin);
+            run.policy.tolerance = Tolerance::Margin(margin);
             decided(&run).verdict
         };
         prop_assert!(verdict(lost + 1) >= verdict(lost));
@@ -350,9 +349,9 @@ proptest! {
 /// The first finding's margin test: (verdict, interval, floor).
 fn margin_test(run: &Run) -> (Verdict, crate::stats::Interval, u64) {
     let decision = decided(run);
-    let finding = decision.subjects[0].findings.iter().find(|f| f.rule == super::Rule::Margin).expect("the task is judged");
+    let finding = decision.subjects[0].findings.iter().find(|f| f.rule == super::Rule::Loss).expect("the task is judged");
     match finding.evidence {
-        Some(Evidence::Margin { delta: Some(delta), floor, .. }) => (finding.verdict, delta, floor),
+        Some(Evidence::Loss(Loss { delta: Some(delta), floor, .. })) => (finding.verdict, delta, floor),
         ref other => panic!("a margin test has an interval, not {other:?}"),
     }
 }
@@ -382,9 +381,9 @@ fn fewer_than_fifty_items_are_judged_by_the_exact_interval_and_its_floor() {
 #[test]
 fn a_floor_is_the_score_intervals_where_the_exact_one_never_decides_at_it() {
     let mut run = Run::pair(26, |_, i| if i % 8 == 7 { Reply::Wrong } else { Reply::Right });
-    run.policy.margin = Margin(0.058);
+    run.policy.tolerance = Tolerance::Margin(0.058);
     assert_eq!(margin_test(&run).2, 50, "44 by the score and 51 exactly: from 50 on the score decides");
-    run.policy.margin = Margin(0.02);
+    run.policy.tolerance = Tolerance::Margin(0.02);
     assert_eq!(margin_test(&run).2, 133);
 }
 
@@ -431,7 +430,7 @@ fn missing_answers_are_bounded_by_the_method_that_decides() {
     let missing_half = crate::analysis::Missing { canary_right_variant_missing: 1, ..Default::default() };
     let table = crate::stats::PairTable { n11: 44, n10: 0, n01: 0, n00: 5 };
     let robust = |method| super::evidence::robust(&table, &missing_half, method, (0.09, 0.05));
-    assert_eq!((robust(Method::Score), robust(Method::Exact)), (Verdict::Pass, Verdict::Inconclusive));
+    assert_eq!((robust(Method::Tango), robust(Method::FayLumbard)), (Verdict::Pass, Verdict::Inconclusive));
 }
 
 /// The first subject's answer to a budget, on some documents and at some level.
@@ -444,9 +443,14 @@ fn budgeted(documents: usize, (metric, max): (&str, f64), alpha: f64) -> (Verdic
     (finding.verdict, finding.reason.clone())
 }
 
+/// The metrics that documents are needed for.
+fn of_documents() -> impl Iterator<Item = &'static str> {
+    Budget::METRICS.into_iter().filter(|(_, on)| *on == Measured::Documents).map(|(name, _)| name)
+}
+
 #[test]
 fn no_budget_is_kept_on_fewer_than_thirty_documents_but_it_can_be_broken() {
-    for metric in Budget::METRICS {
+    for metric in of_documents() {
         let (verdict, reason) = budgeted(2, (metric, 100.0), 0.05);
         assert_eq!(verdict, Verdict::Inconclusive, "{reason}");
         assert!(reason.contains("2 documents cannot show"), "{reason}");
@@ -499,9 +503,9 @@ proptest! {
 
     #[test]
     fn a_looser_budget_never_worsens_a_verdict(
-        documents in 25_usize..70, tight in 1e-5_f64..0.01, more in 0.0_f64..0.02, metric in 0..Budget::METRICS.len(),
+        documents in 25_usize..70, tight in 1e-5_f64..0.01, more in 0.0_f64..0.02, metric in 0..8_usize,
     ) {
-        let metric = Budget::METRICS[metric];
+        let metric = of_documents().nth(metric).expect("eight metrics are of documents");
         let verdict = |max: f64| budgeted(documents, (metric, max), 0.05).0;
         prop_assert!(verdict(tight + more) <= verdict(tight));
     }
@@ -520,7 +524,7 @@ proptest! {
                 i if i >= items - gained => if canary { Reply::Wrong } else { Reply::Right },
                 _ => Reply::Right,
             });
-            run.policy.margin = Margin(margin);
+            run.policy.tolerance = Tolerance::Margin(margin);
             decided(&run).verdict
         };
         let lost = lost.min(items - gained.min(items - 1) - 1);

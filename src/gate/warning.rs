@@ -25,6 +25,22 @@ pub enum Code {
     FewDocuments,
     /// The canary was not compared with itself.
     NoAa,
+    /// Whole runs vary more than their items explain.
+    Overdispersed,
+    /// The margin is hardly larger than what the canary differs from itself.
+    MarginNoise,
+    /// Most of the variance comes from sampling answers.
+    Sampling,
+    /// The models were judged before.
+    Rerun,
+    /// The tolerances are not those that stood before the data.
+    PosthocMargin,
+    /// The data were looked at more often than the test allows for.
+    MultiLook,
+    /// Tasks move in different directions, which their mean hides.
+    Heterogeneity,
+    /// Scores that were not numbers.
+    NotANumber,
     /// The policy names a task that the run doesn't have.
     UnknownTask,
 }
@@ -44,6 +60,14 @@ impl Code {
             Self::FewClusters => "W_FEW_CLUSTERS",
             Self::FewDocuments => "W_FEW_DOCUMENTS",
             Self::NoAa => "W_NO_AA",
+            Self::Overdispersed => "W_OVERDISPERSED",
+            Self::MarginNoise => "W_MARGIN_NOISE",
+            Self::Sampling => "W_SAMPLING",
+            Self::Rerun => "W_RERUN",
+            Self::PosthocMargin => "W_POSTHOC_MARGIN",
+            Self::MultiLook => "W_MULTI_LOOK",
+            Self::Heterogeneity => "W_HETEROGENEITY",
+            Self::NotANumber => "W_NAN",
             Self::UnknownTask => "W_UNKNOWN_TASK",
         }
     }
@@ -68,6 +92,18 @@ impl Code {
             Self::NoAa => {
                 "The canary was not run twice, so differences that an engine makes by itself are not told from those of the weights."
             }
+            Self::Overdispersed => {
+                "Whole runs of the canary differ by more than their items explain; the intervals are widened by that."
+            }
+            Self::MarginNoise => "The margin is less than twice the spread of the canary's differences from itself.",
+            Self::Sampling => {
+                "More than half of the variance comes from sampling answers: more repeats help more than more items."
+            }
+            Self::Rerun => "The same models were judged before; of several attempts one passes by chance more often than α.",
+            Self::PosthocMargin => "The tolerances are not those that stood before the data were seen.",
+            Self::MultiLook => "The run was stopped early by another rule than the one that judges it now.",
+            Self::Heterogeneity => "Tasks move by different amounts, so their mean hides what happens on single ones.",
+            Self::NotANumber => "Some scores were not finite numbers. They count as missing, never as right or wrong.",
             Self::UnknownTask => "The policy has a rule for a task that this run doesn't have.",
         }
     }

@@ -2,13 +2,24 @@
 
 use super::{Finding, SubjectDecision};
 use crate::analysis::Unscored;
-use crate::domain::{CauseKind, Verdict};
+use crate::domain::{CauseKind, Tolerance, Verdict};
 use crate::stats::Interval;
 
 /// A fraction as percentage points without a sign, as short as it can be: `1 pp`, `0.5 pp`.
 pub(crate) fn pp(fraction: f64) -> String {
     let text = format!("{:.2}", 100.0 * fraction);
     format!("{} pp", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A tolerance as a person reads it: `1 pp`, or `99 % of the canary's`.
+pub(crate) fn tolerated(tolerance: Tolerance) -> String {
+    match tolerance {
+        Tolerance::Margin(margin) => pp(margin),
+        Tolerance::Recovery(share) => {
+            let percent = format!("{:.2}", 100.0 * share);
+            format!("{} % of the canary's", percent.trim_end_matches('0').trim_end_matches('.'))
+        }
+    }
 }
 
 /// A fraction as signed percentage points with a true minus: `−1.20`, `+0.30`, `0.00`.

@@ -23,6 +23,16 @@ pub struct Paired {
 }
 
 impl Paired {
+    /// As [`paired`], of scores that are not all right or wrong: the rates are means with t intervals, the difference has
+    /// that of the paired t (none where no two differ), and the table counts items that got worse, better, or neither.
+    #[must_use]
+    pub fn of_means(table: PairTable, canary: &[f64], variant: &[f64]) -> Self {
+        let nothing = vec![0.0; canary.len()];
+        let mean = |values: &[f64]| stats::paired_t(&nothing, values, 0.0, SHOWN).map(|t| t.interval);
+        let difference = stats::paired_t(canary, variant, 0.0, SHOWN).filter(|t| t.se > 0.0).map(|t| t.interval);
+        Self { canary: mean(canary), variant: mean(variant), delta: difference, ..paired(table) }
+    }
+
     /// Pairs with both halves.
     #[must_use]
     pub fn n(&self) -> u64 {

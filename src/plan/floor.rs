@@ -10,7 +10,7 @@ use crate::stats::ni_floor;
 pub(super) fn warnings(policy: &Policy, tasks: &[PlannedTask]) -> Vec<String> {
     let mut small: BTreeMap<usize, (f64, Vec<String>)> = BTreeMap::new();
     for planned in tasks.iter().filter(|planned| policy.gates(&planned.task.name, planned.task.gating)) {
-        let margin = policy.margin_of(&planned.task.name).0;
+        let margin = policy.tolerance_of(&planned.task.name).margin_at(1.0);
         let needed = needed(policy.alpha, margin);
         if planned.samples.len() < needed {
             let entry = small.entry(needed).or_insert_with(|| (margin, Vec::new()));

@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{PlanErrors, file};
-use crate::domain::{Budget, Margin, OnDoubt, Policy, TaskName, TaskRule};
+use crate::domain::{Budget, OnDoubt, Policy, TaskName, TaskRule, Tolerance};
 use crate::suite::{Document, Place, Section, nearest};
 
 /// Said wherever no margin was chosen.
@@ -57,9 +57,7 @@ pub(super) fn from_file(path: &Path) -> Result<PolicyFile, PlanErrors> {
 
 /// A policy that stands in for one with faults.
 pub(super) fn unset() -> PolicyFile {
-    let (inconclusive, invalid) = (OnDoubt::Block, OnDoubt::Block);
-    let policy = Policy { alpha: 0.05, margin: Margin(0.01), inconclusive, invalid, tasks: Vec::new(), budgets: Vec::new() };
-    PolicyFile { policy, task_places: Vec::new(), budget_places: Vec::new() }
+    PolicyFile { policy: Policy::new(Tolerance::Margin(0.01)), task_places: Vec::new(), budget_places: Vec::new() }
 }
 
 /// Reads the table; its faults are noted with the section.
@@ -75,7 +73,7 @@ pub(super) fn from_section(section: &Section<'_>) -> PolicyFile {
     if !section.has("margin") {
         section.fault(format!("{} has no `margin`", section.name()), Some(MARGIN_HINT));
     }
-    file.policy.margin = margin(section).unwrap_or(file.policy.margin);
+    file.policy.tolerance = margin(section).unwrap_or(file.policy.tolerance);
     file.policy.inconclusive = section.word("inconclusive", &DOUBTS).unwrap_or_default();
     file.policy.invalid = section.word("invalid", &DOUBTS).unwrap_or_default();
     for table in section.tables("rule") {
@@ -113,9 +111,9 @@ fn budget(table: &Section<'_>, file: &mut PolicyFile) {
         table.fault_at("max", "`max` must be more than 0", None);
     }
     let Some(metric) = metric else { return };
-    if !Budget::METRICS.contains(&metric.as_str()) {
-        let near = nearest(&metric, Budget::METRICS).map(|near| format!("did you mean `{near}`?"));
-        let hint = near.unwrap_or_else(|| format!("metrics are {}", Budget::METRICS.join(", ")));
+    if !Budget::names().any(|name| name == metric) {
+        let near = nearest(&metric, Budget::names()).map(|near| format!("did you mean `{near}`?"));
+        let hint = near.unwrap_or_else(|| format!("metrics are {}", Budget::names().collect::<Vec<_>>().join(", ")));
         table.fault_at("metric", format!("no metric is called `{metric}`"), Some(&hint));
     }
     file.budget_places.push(table.place_of("task"));
@@ -123,7 +121,7 @@ fn budget(table: &Section<'_>, file: &mut PolicyFile) {
 }
 
 fn exception(table: &Section<'_>, file: &mut PolicyFile) {
-    let (margin, gating) = (margin(table), table.flag("gating"));
+    let (tolerance, gating) = (margin(table), table.flag("gating"));
     let Some(task) = table.text("task").map(TaskName::new) else { return };
     if !table.has("margin") && !table.has("gating") {
         table.fault(format!("the rule for task `{task}` says nothing"), Some("give it a `margin` or `gating`"));
@@ -132,11 +130,11 @@ fn exception(table: &Section<'_>, file: &mut PolicyFile) {
         table.fault_at("task", format!("two rules are for task `{task}`"), Some("make them one"));
     }
     file.task_places.push(table.place_of("task"));
-    file.policy.tasks.push(TaskRule { task, margin, gating });
+    file.policy.tasks.push(TaskRule { task, slice: None, tolerance, gating });
 }
 
 /// Reads `margin`: percentage points ("2pp") or a share (0.02).
-fn margin(section: &Section<'_>) -> Option<Margin> {
+fn margin(section: &Section<'_>) -> Option<Tolerance> {
     let share = match section.value("margin").map(Spanned::get_ref)? {
         DeValue::String(text) => {
             let points = text.trim().strip_suffix("pp").and_then(|points| points.trim().parse::<f64>().ok());
@@ -159,5 +157,5 @@ fn margin(section: &Section<'_>) -> Option<Margin> {
         let hint = "a bare number is a share: 0.02 is two percentage points, which may also be written \"2pp\"";
         section.fault_at("margin", "`margin` must be less than 1, that is 100pp", Some(hint));
     }
-    (share > 0.0 && share < 1.0).then_some(Margin(share))
+    (share > 0.0 && share < 1.0).then_some(Tolerance::Margin(share))
 }

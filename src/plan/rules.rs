@@ -9,7 +9,7 @@ use crate::suite::{Diagnostic, Place, nearest};
 pub(super) fn check(file: &PolicyFile, tasks: &[PlannedTask], faults: &mut Vec<Diagnostic>) {
     for (rule, place) in file.policy.tasks.iter().zip(&file.task_places) {
         let Some(task) = find(&rule.task, tasks, place, faults) else { continue };
-        let gates = rule.gating == Some(true) || rule.margin.is_some();
+        let gates = rule.gating == Some(true) || rule.tolerance.is_some();
         if task.task.metric == MetricKind::Perplexity && gates {
             let message = format!("task `{}` is a perplexity task: it has no margin and cannot gate", rule.task);
             let hint = "bound it with a rule that has a metric and a max";

@@ -76,7 +76,7 @@ fn subject(section: &Section<'_>, name: String, role: Role, root: &Path) -> Opti
         }
     };
     section.close();
-    Some(Subject { name: SubjectName::new(name), role, engine })
+    Some(Subject { name: SubjectName::new(name), role, engine, repeats: 1 })
 }
 
 fn local(section: &Section<'_>, role: Role, root: &Path) -> LocalSpec {

@@ -14,7 +14,7 @@ use crate::domain::{
     Answer, Finish, Outcome, Policy, Role, SampleCard, SampleId, Subject, SubjectName, TaskName, UnitKey, Verdict,
 };
 use crate::gate::wording::cause_word;
-use crate::gate::{Decision, Evidence, Finding, Rule, SubjectDecision, note_word};
+use crate::gate::{Decision, Evidence, Finding, Method, Rule, SubjectDecision, note_word};
 
 /// Most losses, and most gains, of one variant on one task that the browser shows.
 const SHOWN: (usize, usize) = (20, 10);
@@ -90,6 +90,7 @@ impl From<&Finding> for FindingResult {
         let blank = Self {
             rule: finding.rule.word(),
             task: finding.task.clone(),
+            slice: finding.slice.clone(),
             metric: None,
             gating: finding.gating,
             verdict: finding.verdict,
@@ -98,6 +99,12 @@ impl From<&Finding> for FindingResult {
             value: None,
             interval: None,
             confidence: None,
+            method: None,
+            ratio: None,
+            p_pass: None,
+            p_fail: None,
+            p_fail_adjusted: None,
+            asked: None,
             floor: None,
             needed: None,
             note: None,
@@ -105,23 +112,29 @@ impl From<&Finding> for FindingResult {
         };
         match &finding.evidence {
             None => blank,
-            Some(Evidence::Margin { margin, confidence, delta, n: _, floor, needed, note }) => Self {
+            Some(Evidence::Loss(loss)) => Self {
                 metric: Some("accuracy".to_owned()),
-                limit: Some(*margin),
-                value: delta.map(|d| d.estimate),
-                interval: *delta,
-                confidence: Some(*confidence),
-                floor: Some(*floor),
-                needed: *needed,
-                note: note.map(note_word),
+                limit: Some(loss.margin),
+                value: loss.delta.map(|d| d.estimate),
+                interval: loss.delta,
+                confidence: Some(loss.confidence),
+                method: loss.method.map(Method::word),
+                ratio: loss.ratio,
+                p_pass: loss.p_pass,
+                p_fail: loss.p_fail,
+                p_fail_adjusted: loss.p_fail_adjusted,
+                floor: Some(loss.floor),
+                needed: loss.needed,
+                note: loss.note.map(note_word),
+                asked: loss.early.map(|early| early.asked),
                 ..blank
             },
-            Some(Evidence::Budget { metric, max, value, interval }) => Self {
-                metric: Some(metric.clone()),
-                limit: Some(*max),
-                value: *value,
-                interval: *interval,
-                confidence: interval.map(|_| 0.95),
+            Some(Evidence::Budget(spent)) => Self {
+                metric: Some(spent.metric.clone()),
+                limit: Some(spent.max),
+                value: spent.value,
+                interval: spent.interval,
+                confidence: spent.interval.map(|_| 0.95),
                 ..blank
             },
         }
@@ -147,10 +160,10 @@ impl From<Asymmetry> for SidesResult {
 }
 
 fn task_result(comparison: &Comparison, judged: &SubjectDecision) -> TaskResult {
-    let own = |f: &&Finding| f.rule == Rule::Margin && f.task.as_ref() == Some(&comparison.task);
+    let own = |f: &&Finding| f.rule == Rule::Loss && f.slice.is_none() && f.task.as_ref() == Some(&comparison.task);
     let finding = judged.findings.iter().find(own);
     let (margin, gate) = match finding.and_then(|f| f.evidence.as_ref()) {
-        Some(Evidence::Margin { margin, delta, .. }) => (*margin, *delta),
+        Some(Evidence::Loss(loss)) => (loss.margin, loss.delta),
         _ => (0.0, None),
     };
     let paired = &comparison.paired;
@@ -287,7 +300,7 @@ fn flipped(record: &Record, comparisons: &Comparisons) -> Vec<FlippedItem> {
 
 /// What a subject said about a sample.
 fn said(record: &Record, subject: &SubjectName, task: &TaskName, card: &SampleCard) -> Said {
-    let unit = UnitKey { subject: subject.clone(), task: task.clone(), sample: card.id.clone() };
+    let unit = UnitKey { subject: subject.clone(), task: task.clone(), sample: card.id.clone(), repeat: 0 };
     match record.outcomes.get(&unit) {
         None => Said { status: "missing", ..Said::default() },
         Some(Outcome::Unscored { cause }) => Said { status: "unscored", cause: cause.message.clone(), ..Said::default() },

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use super::model::{Report, SubjectResult, UnscoredResult, WarningResult};
 use super::phrase::{NOTHING, bytes, delta, duration, flips, instant, number, p_of, percent, sentence, verdict, with_interval};
 use crate::domain::{Role, Verdict};
-use crate::gate::wording::{count, pp};
+use crate::gate::wording::{count, pp, tolerated};
 
 /// The text of `report.md`.
 pub(super) fn render(report: &Report) -> String {
@@ -144,7 +144,7 @@ fn foot(text: &mut String, report: &Report) {
     line!(
         text,
         "* margin {}, α = {} per side; p is McNemar's mid-p of no difference, the verdict rests on the interval and the margin",
-        pp(policy.margin.0),
+        tolerated(policy.tolerance),
         policy.alpha
     );
     for budget in &policy.budgets {

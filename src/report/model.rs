@@ -115,10 +115,12 @@ pub struct SubjectResult {
 /// The answer to one rule.
 #[derive(Clone, Debug, Serialize)]
 pub struct FindingResult {
-    /// `complete`, `fair`, `margin` or `budget`.
+    /// `complete`, `fair`, `noise`, `loss`, `overall`, `budget` or `latency`.
     pub rule: &'static str,
     /// The task that it is about.
     pub task: Option<TaskName>,
+    /// The slice of the task that it is about; the task as a whole where none.
+    pub slice: Option<String>,
     /// The metric that it is about.
     pub metric: Option<String>,
     /// Whether the verdict depends on it.
@@ -135,6 +137,18 @@ pub struct FindingResult {
     pub interval: Option<Interval>,
     /// That interval's confidence.
     pub confidence: Option<f64>,
+    /// The method of that interval.
+    pub method: Option<&'static str>,
+    /// For a recovery: variant over canary with the interval that decided.
+    pub ratio: Option<Interval>,
+    /// One-sided p of "the loss is at least what is tolerated".
+    pub p_pass: Option<f64>,
+    /// One-sided p of "the loss is at most what is tolerated".
+    pub p_fail: Option<f64>,
+    /// The same, corrected for the number of such claims about the subject.
+    pub p_fail_adjusted: Option<f64>,
+    /// Samples asked, where the subject was asked no more before the last.
+    pub asked: Option<u64>,
     /// Fewest items with which a pass is possible.
     pub floor: Option<u64>,
     /// Items that would settle an open question.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Report, html, json, junit, markdown, plot, text, write_all};
 use crate::analysis::fixture::{EventKind, Reply, Run};
-use crate::domain::{Budget, Margin, Role, TaskName, TaskRule};
+use crate::domain::{Budget, Role, TaskName, TaskRule, Tolerance};
 use crate::gate::decide;
 
 fn report(run: &Run) -> Report {
@@ -40,10 +40,10 @@ fn standard() -> Run {
     ];
     run.tasks = vec!["arithmetic", "recall", "numerals", "trace", "tools", "ordering", "capitals"];
     (run.items, run.documents) = (1000, 40);
-    run.policy.margin = Margin(0.02);
+    run.policy.tolerance = Tolerance::Margin(0.02);
     run.policy.tasks = vec![
-        TaskRule { task: TaskName::new("trace"), margin: Some(Margin(0.03)), gating: None },
-        TaskRule { task: TaskName::new("ordering"), margin: None, gating: Some(false) },
+        TaskRule { task: TaskName::new("trace"), slice: None, tolerance: Some(Tolerance::Margin(0.03)), gating: None },
+        TaskRule { task: TaskName::new("ordering"), slice: None, tolerance: None, gating: Some(false) },
     ];
     run.policy.budgets = vec![
         Budget { metric: "kld.mean".to_owned(), task: None, max: 0.1 },

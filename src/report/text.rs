@@ -5,7 +5,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use super::model::{DistributionResult, Report, SubjectResult, TaskResult};
 use super::phrase::{bytes, delta, flips, number, p_of, percent, verdict, with_interval};
 use crate::domain::Role;
-use crate::gate::wording::{count, list, pp};
+use crate::gate::wording::{count, list, tolerated};
 
 /// Columns from which headings are spelled out and columns stand apart.
 const WIDE: usize = 104;
@@ -172,9 +172,9 @@ fn distribution(subject: &SubjectResult, distribution: &DistributionResult, widt
 }
 
 fn legend(report: &Report, has_p: bool) -> String {
-    let margin = pp(report.policy.margin.0);
+    let margin = tolerated(report.policy.tolerance);
     let others: Vec<String> =
-        report.policy.tasks.iter().filter_map(|r| Some(format!("{} {}", r.task, pp(r.margin?.0)))).collect();
+        report.policy.tasks.iter().filter_map(|r| Some(format!("{} {}", r.task, tolerated(r.tolerance?)))).collect();
     let others: Vec<&str> = others.iter().map(String::as_str).collect();
     let exceptions = if others.is_empty() { String::new() } else { format!(" ({})", list(&others)) };
     let shown = report.subjects.iter().any(|s| s.tasks.iter().any(|t| !t.gating));

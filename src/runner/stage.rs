@@ -37,6 +37,7 @@ impl Stage {
             subject: self.work.seats[seat].subject.name.clone(),
             task: self.work.plan.tasks[task].task.name.clone(),
             sample: self.samples(task)[sample].id.clone(),
+            repeat: 0,
         }
     }
 

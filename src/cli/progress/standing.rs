@@ -155,7 +155,7 @@ impl Standing {
     pub(super) fn level(&self, place: Place) -> String {
         let Some(mean) = self.cell(place).total.mean() else { return String::new() };
         match self.tasks[place.task].metric {
-            MetricKind::Accuracy => format!("{:5.1} %", 100.0 * mean),
+            MetricKind::Accuracy | MetricKind::Mean => format!("{:5.1} %", 100.0 * mean),
             MetricKind::Perplexity => format!("ppl {:.2}", mean.exp()),
         }
     }
@@ -165,7 +165,7 @@ impl Standing {
     pub(super) fn delta(&self, place: Place) -> String {
         let Some(mean) = self.cell(place).difference.mean() else { return String::new() };
         match self.tasks[place.task].metric {
-            MetricKind::Accuracy => format!("Δ {:>5} pp", signed(100.0 * mean)),
+            MetricKind::Accuracy | MetricKind::Mean => format!("Δ {:>5} pp", signed(100.0 * mean)),
             MetricKind::Perplexity => format!("× {:.3}", mean.exp()),
         }
     }

@@ -3,7 +3,7 @@
 use insta::assert_snapshot;
 
 use super::{Place, changed};
-use crate::domain::Margin;
+use crate::domain::Tolerance;
 use crate::plan::read_policy;
 
 #[test]
@@ -29,8 +29,8 @@ fn a_policy_is_read_from_a_file_of_its_own_and_from_a_plan() {
     let place = Place::new();
     place.write("bare.toml", "margin = \"0.5 pp\"\n[[rule]]\nmetric = \"kld.mean\"\nmax = 0.05\n");
     let bare = read_policy(&place.path("bare.toml")).expect("the policy is good");
-    assert_eq!((bare.margin, bare.budgets.len()), (Margin(0.005), 1));
-    assert_eq!(read_policy(&place.path("plan.toml")).expect("the policy is good").margin, Margin(0.02));
+    assert_eq!((bare.tolerance, bare.budgets.len()), (Tolerance::Margin(0.005), 1));
+    assert_eq!(read_policy(&place.path("plan.toml")).expect("the policy is good").tolerance, Tolerance::Margin(0.02));
     place.write("bad.toml", "margn = \"1pp\"\n");
     let error = read_policy(&place.path("bad.toml")).expect_err("the policy has faults").to_string();
     assert_snapshot!(place.shown(&error), @r#"

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Place, SUITE};
-use crate::domain::{EngineSpec, Margin, ModelSource, Request, Role, Target};
+use crate::domain::{EngineSpec, ModelSource, Request, Role, Target, Tolerance};
 use crate::plan::{Overrides, Plan};
 
 #[test]
@@ -20,7 +20,7 @@ fn a_plan_resolves_to_subjects_tasks_samples_and_folders() {
     assert_eq!(canary.source, ModelSource::Path("model".into()), "paths stay as written");
     assert_eq!(plan.resolve(Path::new("model")), place.path("model"));
     assert_eq!((plan.reports, plan.cache), (place.path("reports"), place.path("models/cache")));
-    assert_eq!((plan.policy.alpha, plan.policy.margin), (0.05, Margin(0.02)));
+    assert_eq!((plan.policy.alpha, plan.policy.tolerance), (0.05, Tolerance::Margin(0.02)));
     assert_eq!(plan.tasks[0].card.samples, 200);
     assert!(plan.tasks[0].card.digest.as_str().starts_with("sha256:"));
     assert_eq!(plan.warnings, Vec::<String>::new());
@@ -96,7 +96,7 @@ fn overrides_win_over_the_plan() {
     assert_eq!((plan.tasks[0].task.name.as_str(), plan.tasks[0].samples.len()), ("totals", 50));
     assert_eq!(plan.tasks[1].samples.len(), 1, "a limit above the number of rows keeps them all");
     assert_eq!((plan.seed, plan.reports.as_path(), plan.policy.alpha), (1, Path::new("elsewhere"), 0.1));
-    assert_eq!(plan.policy.margin, Margin(0.03));
+    assert_eq!(plan.policy.tolerance, Tolerance::Margin(0.03));
 }
 
 #[test]

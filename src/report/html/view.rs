@@ -6,7 +6,7 @@ use askama::Template;
 
 use super::browser::{FlipGroup, flip_groups};
 use crate::domain::{Identity, Role, Verdict};
-use crate::gate::wording::{count, pp, signed_points};
+use crate::gate::wording::{count, pp, signed_points, tolerated};
 use crate::report::model::{DistributionResult, Report, SliceResult, SubjectResult, TaskResult};
 use crate::report::phrase;
 use crate::report::plot::Figure;
@@ -141,7 +141,7 @@ impl<'a> Page<'a> {
             begun: phrase::instant(report.timing.started_ms),
             took: phrase::duration(took),
             confidence: format!("{:.0}", 100.0 * (1.0 - 2.0 * report.policy.alpha)),
-            margin: pp(report.policy.margin.0),
+            margin: tolerated(report.policy.tolerance),
             overview: overview(report),
             forest: figures.iter().filter(|f| f.name == "forest").collect(),
             figures: figures.iter().filter(|f| f.name != "forest").collect(),
@@ -198,7 +198,7 @@ fn anchor(place: usize) -> String {
 }
 
 fn card(place: usize, subject: &SubjectResult) -> Card {
-    let others = subject.findings.iter().filter(|f| f.rule != "margin").map(|f| OtherFinding {
+    let others = subject.findings.iter().filter(|f| f.rule != "loss").map(|f| OtherFinding {
         badge: Badge::of(Some(f.verdict)),
         rule: f.metric.clone().unwrap_or_else(|| f.rule.to_owned()),
         reason: f.task.as_ref().map_or_else(|| f.reason.clone(), |task| format!("on {task}, {}", f.reason)),
@@ -218,7 +218,7 @@ fn card(place: usize, subject: &SubjectResult) -> Card {
 }
 
 fn task_row(subject: &SubjectResult, task: &TaskResult) -> TaskRow {
-    let finding = subject.findings.iter().find(|f| f.rule == "margin" && f.task.as_ref() == Some(&task.task));
+    let finding = subject.findings.iter().find(|f| f.rule == "loss" && f.slice.is_none() && f.task.as_ref() == Some(&task.task));
     TaskRow {
         name: task.task.to_string(),
         n: count(task.n),
@@ -305,11 +305,11 @@ fn warnings(report: &Report) -> Vec<WarningGroup> {
 fn policy(report: &Report) -> Vec<(String, String)> {
     let policy = &report.policy;
     let mut rows = vec![
-        ("Largest tolerated loss".to_owned(), pp(policy.margin.0)),
+        ("Largest tolerated loss".to_owned(), tolerated(policy.tolerance)),
         ("Error rate of each claim, α".to_owned(), format!("{} per side", policy.alpha)),
     ];
     for rule in &policy.tasks {
-        let margin = rule.margin.map(|m| format!("margin {}", pp(m.0)));
+        let margin = rule.tolerance.map(|t| format!("may lose {}", tolerated(t)));
         let gating = rule.gating.map(|g| if g { "gates".to_owned() } else { "is shown only".to_owned() });
         rows.push((format!("Task {}", rule.task), [margin, gating].into_iter().flatten().collect::<Vec<_>>().join(", ")));
     }

@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quantgate::domain::{
-    Answer, DatasetRef, Digest, EngineSpec, Generation, Margin, Message, MetricKind, OnDoubt, Outcome, Policy, PromptSpec,
-    Request, RequestKind, Role, Sample, SampleId, Score, ScorerSpec, ScriptedSpec, Subject, SubjectName, Target, Task, TaskCard,
-    TaskName, UnitKey,
+    Answer, DatasetRef, Digest, EngineSpec, Generation, Message, MetricKind, Outcome, Policy, PromptSpec, Request, RequestKind,
+    Role, Sample, SampleId, Score, ScorerSpec, ScriptedSpec, Subject, SubjectName, Target, Task, TaskCard, TaskName, Tolerance,
+    UnitKey,
 };
 use quantgate::engine::Engine;
 use quantgate::engine::scripted::ScriptedEngine;
@@ -88,6 +88,7 @@ fn task(name: &str, kind: RequestKind, samples: usize) -> PlannedTask {
         gating: true,
         chance: 0.0,
         band: None,
+        range: None,
         dataset: String::new(),
         digest,
         samples,
@@ -105,15 +106,9 @@ pub(super) fn plan() -> Plan {
             right_per_mille: if role == Role::Control { 300 } else { 900 },
             salt: name.to_owned(),
         }),
+        repeats: 1,
     };
-    let policy = Policy {
-        alpha: 0.05,
-        margin: Margin(0.01),
-        inconclusive: OnDoubt::Block,
-        invalid: OnDoubt::Block,
-        tasks: vec![],
-        budgets: vec![],
-    };
+    let policy = Policy::new(Tolerance::Margin(0.01));
     Plan {
         name: "test".to_owned(),
         root: PathBuf::new(),
@@ -165,7 +160,7 @@ pub(super) fn header() -> RunHeader {
     let Plan { name, digest, seed, subjects, tasks, policy, .. } = plan();
     let tasks = tasks.into_iter().map(|task| task.card).collect();
     let (version, run) = ("0".to_owned(), "test-1".to_owned());
-    RunHeader { format: FORMAT, version, run, plan: name, digest, seed, subjects, tasks, policy }
+    RunHeader { format: FORMAT, version, run, plan: name, digest, seed, subjects, tasks, policy, earlier: Vec::new() }
 }
 
 /// The beginning of a new run.

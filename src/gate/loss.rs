@@ -1,8 +1,7 @@
 //! The margin rule: a right-or-wrong task's loss must be shown to be smaller than the margin.
 
-use super::evidence::Method;
 use super::wording::{count, interval as interval_text, plural, pp, rough, without_score};
-use super::{Case, Evidence, Finding, Rule, evidence};
+use super::{Case, Evidence, Finding, Loss, Method, Rule, evidence};
 use crate::analysis::Comparison;
 use crate::domain::{TaskCard, Verdict};
 use crate::stats::{Annotation, Interval};
@@ -24,7 +23,8 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
 }
 
 fn judge(case: &Case<'_>, comparison: &Comparison, card: &TaskCard) -> Finding {
-    let (margin, alpha) = (case.policy.margin_of(&card.name).0, case.policy.alpha);
+    let canary = comparison.paired.canary.map_or(1.0, |canary| canary.estimate);
+    let (margin, alpha) = (case.policy.tolerance_of(&card.name).margin_at(canary), case.policy.alpha);
     let usable = margin > 0.0 && margin < 1.0 && alpha > 0.0 && alpha < 0.5;
     let test = usable.then(|| Test::of(comparison, margin, alpha));
     let (verdict, reason) = match &test {
@@ -35,12 +35,13 @@ fn judge(case: &Case<'_>, comparison: &Comparison, card: &TaskCard) -> Finding {
         Some(test) => test.verdict(case, comparison, card),
     };
     Finding {
-        rule: Rule::Margin,
+        rule: Rule::Loss,
         task: Some(card.name.clone()),
+        slice: None,
         gating: case.policy.gates(&card.name, card.gating),
         verdict,
         reason,
-        evidence: test.map(|test| test.evidence(comparison, verdict)),
+        evidence: test.map(|test| Evidence::Loss(test.evidence(case, comparison, verdict))),
     }
 }
 
@@ -160,23 +161,30 @@ impl Test {
     fn interval(&self, delta: Interval) -> String {
         let text = interval_text(delta, 1.0 - 2.0 * self.alpha);
         match self.method {
-            Some(Method::Exact) => format!("exact {text}"),
-            Some(Method::Clustered { .. }) => format!("clustered {text}"),
-            Some(Method::Score) | None => text,
+            Some(Method::FayLumbard) => format!("exact {text}"),
+            Some(Method::ClusteredTango { .. }) => format!("clustered {text}"),
+            _ => text,
         }
     }
 
-    fn evidence(&self, comparison: &Comparison, verdict: Verdict) -> Evidence {
+    fn evidence(&self, case: &Case<'_>, comparison: &Comparison, verdict: Verdict) -> Loss {
         let note = self.delta.map(|delta| evidence::decided(delta, self.margin)).filter(|(v, _)| *v == verdict);
         let open = verdict == Verdict::Inconclusive && comparison.paired.n() > 0;
-        Evidence::Margin {
+        Loss {
+            tolerance: case.policy.tolerance_of(&comparison.task),
             margin: self.margin,
             confidence: 1.0 - 2.0 * self.alpha,
+            method: self.method,
             delta: self.delta,
+            ratio: None,
+            p_pass: None,
+            p_fail: None,
+            p_fail_adjusted: None,
             n: comparison.paired.n(),
             floor: self.floor,
             needed: if open { self.needed(comparison) } else { None },
             note: note.and_then(|(_, note)| note),
+            early: None,
         }
     }
 }
