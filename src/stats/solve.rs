@@ -53,7 +53,7 @@ fn interpolated((x1, f1): (f64, f64), (x2, f2): (f64, f64), (x3, f3): (f64, f64)
 }
 
 /// Abscissas and weights of the 16-point Gauss–Legendre rule, positive half.
-const GAUSS_LEGENDRE_16: [(f64, f64); 8] = [
+pub(super) const GAUSS_LEGENDRE_16: [(f64, f64); 8] = [
     (0.095_012_509_837_637_4, 0.189_450_610_455_068_5),
     (0.281_603_550_779_258_9, 0.182_603_415_044_923_6),
     (0.458_016_777_657_227_4, 0.169_156_519_395_002_5),

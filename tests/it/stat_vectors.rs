@@ -12,11 +12,6 @@ const PENDING: &[&str] = &[
     "clustered_mcnemar",
     "cuped",
     "exhaustive_bootstrap_mean",
-    "group_sequential",
-    "gs_verdict",
-    "hedged_cs",
-    "hgkelly_case",
-    "hgkelly_wor",
     "hl_paired",
     "mann_whitney",
     "neyman",
@@ -69,6 +64,10 @@ impl Input<'_> {
     fn flips(&self) -> PairTable {
         PairTable::of_flips(self.count("n10"), self.count("n01"), self.count("n"))
     }
+}
+
+fn counted(value: &Value) -> u64 {
+    value.as_u64().expect("a count")
 }
 
 /// A number; `null` and "nan" are NaN, "inf" and "-inf" the infinities.
@@ -124,6 +123,7 @@ fn computed(name: &str, input: &Input<'_>) -> Option<Value> {
         .or_else(|| ratios(name, input))
         .or_else(|| repeats(name, input))
         .or_else(|| enumerated(name, input))
+        .or_else(|| sequential(name, input))
 }
 
 fn proportions(name: &str, input: &Input<'_>) -> Option<Value> {
@@ -453,6 +453,61 @@ fn enumerated(name: &str, input: &Input<'_>) -> Option<Value> {
             json!({
                 "log_e_two_sided": of.log_e_two_sided, "log_e_worse": of.log_e_worse,
                 "p_anytime_two_sided": of.p_anytime_two_sided, "p_anytime_worse": of.p_anytime_worse,
+            })
+        }
+        _ => return None,
+    })
+}
+
+fn sequential(name: &str, input: &Input<'_>) -> Option<Value> {
+    let undefined = || Some(Value::Null);
+    let bets = || u32::try_from(input.count("G")).expect("a small number");
+    Some(match name {
+        "hgkelly_case" => {
+            let times: Vec<usize> = input.counts("times").into_iter().map(|t| t as usize).collect();
+            let (d, margin, alpha) = (input.reals("d"), input.real("margin"), input.real("alpha"));
+            let Some(of) = stats::hgkelly_case(&d, margin, alpha, bets(), &times) else { return undefined() };
+            json!({
+                "log_e_pass": of.log_e_pass, "log_e_fail": of.log_e_fail, "lower": of.lower, "upper": of.upper,
+                "lower_running": of.lower_running, "upper_running": of.upper_running,
+                "first_pass_t": of.first_pass_t, "first_fail_t": of.first_fail_t,
+            })
+        }
+        "hgkelly_wor" => {
+            let (d, margin) = (input.reals("d"), input.real("margin"));
+            let Some(of) = stats::hgkelly_wor(&d, input.count("N"), margin, bets()) else { return undefined() };
+            json!({ "log_e": of.into_iter().map(number).collect::<Vec<_>>() })
+        }
+        "hedged_cs" => {
+            let breaks = u32::try_from(input.count("breaks")).expect("a small number");
+            let Some((lower, upper)) = stats::hedged_cs(&input.reals("x"), input.real("alpha"), breaks) else {
+                return undefined();
+            };
+            json!({ "lower": lower, "upper": upper })
+        }
+        "group_sequential" => {
+            let kind = match input.0["kind"].as_str().expect("a name") {
+                "pocock" => stats::Boundary::Pocock,
+                "obf" => stats::Boundary::ObrienFleming,
+                "ld_obf" => stats::Boundary::LanDemetsObf,
+                "ld_pocock" => stats::Boundary::LanDemetsPocock,
+                other => panic!("unknown boundary {other}"),
+            };
+            let Some(of) = stats::group_sequential(&input.reals("t"), input.real("alpha"), kind) else { return undefined() };
+            let bounds: Vec<Value> = of.bounds().iter().copied().map(number).collect();
+            json!({ "constant": of.constant(), "bounds": bounds, "cum_spend": of.spent() })
+        }
+        "gs_verdict" => {
+            let look = |row: &Value| match row.as_array().expect("a look").as_slice() {
+                [b, c, n] => PairTable::of_flips(counted(b), counted(c), counted(n)),
+                _ => panic!("a look is [n10, n01, n]"),
+            };
+            let looks: Vec<PairTable> = input.list("looks").iter().map(look).collect();
+            let (fractions, margin, alpha) = (input.reals("fractions"), input.real("margin"), input.real("alpha"));
+            let Some(of) = stats::sequential_verdict(&looks, &fractions, margin, alpha, alpha) else { return undefined() };
+            let numbers = |list: Vec<f64>| list.into_iter().map(number).collect::<Vec<_>>();
+            json!({
+                "verdict": word(of.verdict), "look": of.look, "z": numbers(of.z), "bounds": numbers(of.pass_bounds),
             })
         }
         _ => return None,
