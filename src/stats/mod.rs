@@ -7,6 +7,7 @@
 //! tested first. `expected` values come from `tests/fixtures/stats/`.
 
 mod betting;
+mod bootstrap;
 mod cluster;
 mod distributions;
 mod divergence;
@@ -27,11 +28,16 @@ mod proportion;
 mod quantile;
 mod ratio;
 mod repeats;
+mod resample;
 mod sequential;
 mod solve;
 mod tango;
 
 pub use betting::{Betting, HgKelly, betting_counts, betting_interval, hedged_cs, hgkelly_case, hgkelly_wor};
+pub use bootstrap::{
+    Bca, Bootstrap, Exhaustive, bca_from_replicates, bootstrap_mean, cluster_bootstrap, cluster_bootstrap_t,
+    exhaustive_bootstrap_mean, quantile_ratio,
+};
 pub use cluster::{ClusterMean, ClusterTango, cluster_mean, deff_by_design, tango_cluster, tango_clustered};
 pub use distributions::{
     binomial_cdf, binomial_pmf, binomial_sf, chi_squared_sf, normal_cdf, normal_quantile, normal_sf, t_quantile, t_sf, z_of,
@@ -56,6 +62,7 @@ pub use proportion::{clopper_pearson, jeffreys, midp_binom, wilson};
 pub use quantile::{QuantileInterval, quantile, quantile_ci};
 pub use ratio::{RatioNi, ratio_bonett_price, ratio_ni, ratio_score, ratio_wald_log};
 pub use repeats::{Epochs, PassAtK, epochs, pass_at_k};
+pub use resample::Resampling;
 pub use sequential::{
     Boundary, GroupSequential, SequentialVerdict, group_sequential, obf_spending, sequential_by, sequential_verdict,
 };
