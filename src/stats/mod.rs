@@ -9,6 +9,7 @@
 mod betting;
 mod bootstrap;
 mod cluster;
+mod clustered_mcnemar;
 mod distributions;
 mod divergence;
 mod exact_power;
@@ -26,10 +27,13 @@ mod posterior;
 mod power;
 mod proportion;
 mod quantile;
+mod ranks;
 mod ratio;
+mod reduction;
 mod repeats;
 mod resample;
 mod sequential;
+mod signflip;
 mod solve;
 mod tango;
 
@@ -39,6 +43,7 @@ pub use bootstrap::{
     exhaustive_bootstrap_mean, quantile_ratio,
 };
 pub use cluster::{ClusterMean, ClusterTango, cluster_mean, deff_by_design, tango_cluster, tango_clustered};
+pub use clustered_mcnemar::{ClusteredMcnemar, clustered_mcnemar};
 pub use distributions::{
     binomial_cdf, binomial_pmf, binomial_sf, chi_squared_sf, normal_cdf, normal_quantile, normal_sf, t_quantile, t_sf, z_of,
 };
@@ -60,12 +65,15 @@ pub use posterior::{McnemarEvalue, Posterior, dirichlet_ni, mcnemar_evalue};
 pub use power::{McnemarSize, Mde, NiSize, mde_mcnemar, ni_sample_size, power_mcnemar};
 pub use proportion::{clopper_pearson, jeffreys, midp_binom, wilson};
 pub use quantile::{QuantileInterval, quantile, quantile_ci};
+pub use ranks::{HodgesLehmann, MannWhitney, Wilcoxon, Zeros, hl_paired, mann_whitney, wilcoxon};
 pub use ratio::{RatioNi, ratio_bonett_price, ratio_ni, ratio_score, ratio_wald_log};
+pub use reduction::{Allocation, Cuped, cuped, neyman};
 pub use repeats::{Epochs, PassAtK, epochs, pass_at_k};
 pub use resample::Resampling;
 pub use sequential::{
     Boundary, GroupSequential, SequentialVerdict, group_sequential, obf_spending, sequential_by, sequential_verdict,
 };
+pub use signflip::{SignFlip, cluster_signflip, signflip, signflip_exact};
 pub use solve::root;
 pub use tango::{rmle_loss, tango, tango_effective, tango_score};
 
