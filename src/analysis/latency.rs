@@ -1,8 +1,11 @@
-//! How long each subject took on each task; apart from every comparison, so that no verdict can depend on it.
+//! How long each subject took on each task, and how long beside the canary; apart from every comparison of answers, so that
+//! no verdict depends on it but that of a latency budget.
+
+use std::collections::{BTreeMap, HashMap};
 
 use super::Record;
-use crate::domain::{SubjectName, TaskName};
-use crate::metric::{TimingSummary, ecdf, timing_summary};
+use crate::domain::{MetricKind, Outcome, Role, SampleId, SubjectName, TaskCard, TaskName};
+use crate::metric::{PairedTimes, TimingSummary, ecdf, timing_summary};
 
 /// Steps of an empirical distribution: enough for a plot, few enough for a page.
 const STEPS: usize = 200;
@@ -20,23 +23,94 @@ pub struct Latency {
     pub ecdf: Vec<(f64, f64)>,
 }
 
+/// How long a variant or control took beside the canary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LatencyComparison {
+    /// Who is compared with the canary.
+    pub subject: SubjectName,
+    /// What it is for.
+    pub role: Role,
+    /// The task; all tasks with scores where none. Documents are left out: a variant's time on one has that of comparing
+    /// distributions in it.
+    pub task: Option<TaskName>,
+    /// The times of the samples that both have a score of, in the first pass.
+    pub times: PairedTimes,
+}
+
 /// How long each subject took, in the plan's order.
 #[must_use]
 pub fn latencies(record: &Record) -> Vec<Latency> {
-    record.header.subjects.iter().map(|subject| latency(record, &subject.name)).collect()
+    let mut micros: BTreeMap<(&SubjectName, &TaskName), Vec<u64>> = BTreeMap::new();
+    for (unit, took) in &record.timing.micros {
+        micros.entry((&unit.subject, &unit.task)).or_default().push(*took);
+    }
+    record.header.subjects.iter().map(|subject| latency(record, &subject.name, &micros)).collect()
 }
 
-fn latency(record: &Record, subject: &SubjectName) -> Latency {
-    let micros = |task: Option<&TaskName>| -> Vec<u64> {
-        let units = record.timing.micros.iter().filter(|(unit, _)| unit.subject == *subject);
-        units.filter(|(unit, _)| task.is_none_or(|t| unit.task == *t)).map(|(_, &m)| m).collect()
-    };
-    let all = micros(None);
-    let by_task = |card: &crate::domain::TaskCard| Some((card.name.clone(), timing_summary(&micros(Some(&card.name)))?));
+fn latency(record: &Record, subject: &SubjectName, micros: &BTreeMap<(&SubjectName, &TaskName), Vec<u64>>) -> Latency {
+    let own: Vec<(&TaskName, &Vec<u64>)> =
+        record.header.tasks.iter().filter_map(|card| Some((&card.name, micros.get(&(subject, &card.name))?))).collect();
+    let all: Vec<u64> = own.iter().flat_map(|(_, took)| took.iter().copied()).collect();
     Latency {
         subject: subject.clone(),
-        tasks: record.header.tasks.iter().filter_map(by_task).collect(),
+        tasks: own.into_iter().filter_map(|(task, took)| Some((task.clone(), timing_summary(took)?))).collect(),
         all: timing_summary(&all),
         ecdf: ecdf(&all, STEPS),
+    }
+}
+
+/// Every variant and control beside the canary: over all tasks with scores, then by task; without those that share no time.
+pub(super) fn compare(record: &Record) -> Vec<LatencyComparison> {
+    let times = Times::of(record);
+    let Some(canary) = record.header.subjects.iter().find(|s| s.role == Role::Canary) else { return Vec::new() };
+    let mut all = Vec::new();
+    for subject in record.header.subjects.iter().filter(|s| s.role != Role::Canary) {
+        let of_task = |card: &TaskCard| (card.name.clone(), times.pairs(&canary.name, &subject.name, &card.name));
+        let by_task: Vec<(TaskName, Vec<(u64, u64)>)> =
+            scored(record).map(of_task).filter(|(_, pairs)| !pairs.is_empty()).collect();
+        let together: Vec<(u64, u64)> = by_task.iter().flat_map(|(_, pairs)| pairs).copied().collect();
+        let row = |task: Option<TaskName>, pairs: &[(u64, u64)]| LatencyComparison {
+            subject: subject.name.clone(),
+            role: subject.role,
+            task,
+            times: PairedTimes::of(pairs),
+        };
+        if !together.is_empty() {
+            all.push(row(None, &together));
+            all.extend(by_task.iter().map(|(task, pairs)| row(Some(task.clone()), pairs)));
+        }
+    }
+    all
+}
+
+/// The tasks with scores, in the plan's order.
+fn scored(record: &Record) -> impl Iterator<Item = &TaskCard> {
+    record.header.tasks.iter().filter(|card| card.metric != MetricKind::Perplexity)
+}
+
+/// How long each subject took on each sample that it has a score of, in the order of the samples.
+struct Times<'a>(HashMap<(&'a SubjectName, &'a TaskName), Vec<Option<u64>>>);
+
+impl<'a> Times<'a> {
+    fn of(record: &'a Record) -> Self {
+        let places: HashMap<&TaskName, HashMap<&SampleId, usize>> = scored(record)
+            .map(|card| (&card.name, record.samples_of(&card.name).iter().map(|sample| &sample.id).zip(0..).collect()))
+            .collect();
+        let mut times = HashMap::new();
+        // Repeats share batches with the first pass, or come long after it: one pass keeps the order of time.
+        let first =
+            record.outcomes.iter().filter(|(unit, outcome)| unit.repeat == 0 && matches!(outcome, Outcome::Scored { .. }));
+        for (unit, _) in first {
+            let Some(samples) = places.get(&unit.task) else { continue };
+            let (Some(&place), Some(&took)) = (samples.get(&unit.sample), record.timing.micros.get(unit)) else { continue };
+            times.entry((&unit.subject, &unit.task)).or_insert_with(|| vec![None; samples.len()])[place] = Some(took);
+        }
+        Self(times)
+    }
+
+    /// The times of the samples that both have one of.
+    fn pairs(&self, canary: &SubjectName, variant: &SubjectName, task: &TaskName) -> Vec<(u64, u64)> {
+        let of = |subject| self.0.get(&(subject, task)).map_or(&[][..], Vec::as_slice);
+        of(canary).iter().zip(of(variant)).filter_map(|(a, b)| Some(((*a)?, (*b)?))).collect()
     }
 }

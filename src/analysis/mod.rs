@@ -1,13 +1,14 @@
 //! Events to comparisons: fold a journal, pair the answers item by item, compare each variant with the canary.
 //!
-//! Nothing here depends on the order in which units ended, so concurrency cannot change a result, and times never
-//! enter a comparison: they are kept apart in [`Timing`].
+//! Nothing here depends on the order in which units ended, so concurrency cannot change a result, and times enter nothing
+//! but the comparison of times: they are kept apart in [`Timing`].
 
 mod distribution;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod fold;
 mod latency;
+mod noise;
 mod pairs;
 mod sheet;
 #[cfg(test)]
@@ -20,10 +21,11 @@ use crate::domain::{Answer, Identity, Outcome, SampleCard, SampleId, Score, Subj
 use crate::event::RunHeader;
 
 // The rooms above read these in a comparison, and import nothing below this room but `domain` and `stats`.
-pub use crate::metric::{Asymmetry, Displacement, HistogramBin, Likelihood, Paired, Quantiles, TimingSummary};
+pub use crate::metric::{Asymmetry, Displacement, HistogramBin, Likelihood, Paired, PairedTimes, Quantiles, TimingSummary};
 pub use distribution::DistributionComparison;
 pub use fold::{FoldError, fold};
-pub use latency::{Latency, latencies};
+pub use latency::{Latency, LatencyComparison, latencies};
+pub use noise::Noise;
 pub use pairs::{Comparison, MeanPairs, Missing, SliceRow};
 pub use sheet::{Column, Groups, Mark, Passes, Sheet};
 pub use unscored::{Unscored, unscored};
@@ -114,18 +116,32 @@ pub struct Comparisons {
     pub tasks: Vec<Comparison>,
     /// Perplexity tasks, by subject, then task.
     pub distributions: Vec<DistributionComparison>,
+    /// What subjects that were asked more than once do against themselves: by subject, the canary first, then task.
+    pub noise: Vec<Noise>,
+    /// How long variants and controls took beside the canary: by subject, over all tasks first, then by task. Empty where
+    /// there are no times.
+    pub latencies: Vec<LatencyComparison>,
 }
 
 impl Comparisons {
     /// Compares every variant and control with the canary on every task.
     #[must_use]
     pub fn of(record: &Record) -> Self {
-        Self { distributions: distribution::compare(record), ..Self::of_sheets(&Sheet::all(record)) }
+        let (distributions, latencies) = (distribution::compare(record), latency::compare(record));
+        Self { distributions, latencies, ..Self::of_sheets(&Sheet::all(record)) }
     }
 
-    /// Compares every variant and control with the canary on every sheet; there are no distributions in sheets.
+    /// Compares every variant and control with the canary on every sheet; there are no distributions and no times in sheets.
     #[must_use]
     pub fn of_sheets(sheets: &[Sheet]) -> Self {
-        Self { tasks: pairs::compare(sheets), distributions: Vec::new() }
+        let noise = noise::measure(sheets);
+        let tasks = pairs::compare(sheets, &noise);
+        Self { tasks, distributions: Vec::new(), noise: noise::by_subject(noise), latencies: Vec::new() }
+    }
+
+    /// What a subject does against itself on a task; none where it was asked once.
+    #[must_use]
+    pub fn noise_of(&self, subject: &SubjectName, task: &TaskName) -> Option<&Noise> {
+        self.noise.iter().find(|noise| noise.subject == *subject && noise.task == *task)
     }
 }

@@ -2,10 +2,12 @@
 
 use rayon::prelude::*;
 
+use super::noise::{self, Noise};
+use super::sheet::Side;
 use super::{Column, Groups, Sheet};
 use crate::domain::{Role, SampleId, Step, SubjectName, TaskName};
 use crate::metric::{Asymmetry, Paired, asymmetry, paired};
-use crate::stats::PairTable;
+use crate::stats::{Excess, PairTable};
 
 /// Pairs without one of their halves, by what the other half says. A score above the middle of its range counts as right.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -111,13 +113,28 @@ pub struct Comparison {
     pub clusters: Vec<(u64, u64, u64)>,
     /// What each sample says, in the order that was fixed before the run, as many as were asked.
     pub steps: Vec<Step>,
+    /// How much more often the two differ in score than each differs from itself; none where the canary has one pass. With
+    /// one pass of the variant (`flip_bb` is none) it is no test of noise.
+    pub excess: Option<Excess>,
+    /// The same by what was read out of the answers: behaviour that changed, at whatever score. None where labels are not
+    /// kept.
+    pub drift: Option<Excess>,
+    /// What whole passes vary beyond their items adds to the variance of the difference: σ²(1/passes of the canary +
+    /// 1/passes of the variant); 0 where that is unknown or not shown.
+    pub run_variance: f64,
 }
 
-/// Every variant and control on every task with scores: by subject, then task.
-pub(super) fn compare(sheets: &[Sheet]) -> Vec<Comparison> {
-    let others = |sheet: &Sheet| 1..sheet.subjects.len();
-    let places: Vec<(&Sheet, usize)> = sheets.iter().flat_map(|sheet| others(sheet).map(move |i| (sheet, i))).collect();
-    let mut all: Vec<(usize, Comparison)> = places.into_par_iter().map(|(sheet, i)| (i, Comparison::of(sheet, i))).collect();
+/// Every variant and control on every task with scores: by subject, then task. `noise` holds what is known of each sheet's
+/// subjects, in their order.
+pub(super) fn compare(sheets: &[Sheet], noise: &[Vec<Option<Noise>>]) -> Vec<Comparison> {
+    let sheets = sheets.iter().zip(noise);
+    let places: Vec<(&Sheet, &[Option<Noise>], usize)> =
+        sheets.flat_map(|(sheet, noise)| (1..sheet.subjects.len()).map(move |i| (sheet, noise.as_slice(), i))).collect();
+    let one = |(sheet, noise, i): (&Sheet, &[Option<Noise>], usize)| {
+        let variances = [0, i].map(|subject: usize| noise[subject].as_ref().map_or(0.0, Noise::sigma2_run));
+        (i, Comparison::noisy(sheet, i, variances))
+    };
+    let mut all: Vec<(usize, Comparison)> = places.into_par_iter().map(one).collect();
     // A stable sort: of one subject, tasks stay in the plan's order.
     all.sort_by_key(|(subject, _)| *subject);
     all.into_iter().map(|(_, comparison)| comparison).collect()
@@ -133,7 +150,22 @@ impl Comparison {
     /// Where the sheet has no such subject.
     #[must_use]
     pub fn of(sheet: &Sheet, subject: usize) -> Self {
+        let variance = |passes| noise::overdispersion(passes).map_or(0.0, |of| noise::shown_variance(&of));
+        Self::noisy(sheet, subject, [0, subject].map(|i: usize| variance(&sheet.subjects[i])))
+    }
+
+    /// As [`Self::of`], where the run variances of canary and variant are known.
+    fn noisy(sheet: &Sheet, subject: usize, variances: [f64; 2]) -> Self {
         let (canary, variant) = (&sheet.subjects[0], &sheet.subjects[subject]);
+        let [excess, drift] = noise::excess(sheet, subject);
+        // What shakes one subject's passes shakes the other's: the larger of the two holds for both.
+        let shares = [canary, variant].map(|passes| 1.0 / passes.columns.len() as f64);
+        let run_variance = variances[0].max(variances[1]) * (shares[0] + shares[1]);
+        Self { excess, drift, run_variance, ..Self::between(sheet, canary.side(), variant.side()) }
+    }
+
+    /// Compares one side of a sheet with another.
+    pub(super) fn between(sheet: &Sheet, canary: Side<'_>, variant: Side<'_>) -> Self {
         let asked = variant.after.min(sheet.ids.len());
         let halves: Vec<Halves> = (0..asked).map(|item| (canary.score(item), variant.score(item))).collect();
         let all: Vec<usize> = (0..asked).collect();
@@ -161,6 +193,9 @@ impl Comparison {
             missing: whole.missing,
             clusters: whole.clusters,
             steps,
+            excess: None,
+            drift: None,
+            run_variance: 0.0,
         }
     }
 
@@ -185,6 +220,9 @@ impl Comparison {
             gained: Vec::new(),
             clusters: Vec::new(),
             steps: Vec::new(),
+            excess: None,
+            drift: None,
+            run_variance: 0.0,
         }
     }
 }

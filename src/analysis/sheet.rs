@@ -140,10 +140,43 @@ impl Passes {
     /// the item does not count for this subject.
     #[must_use]
     pub fn score(&self, item: usize) -> Option<f64> {
+        self.side().score(item)
+    }
+
+    /// Whether something holds of an item in any pass.
+    #[must_use]
+    pub fn any(&self, item: usize, holds: fn(&Column, usize) -> bool) -> bool {
+        self.side().any(item, holds)
+    }
+
+    /// All passes, as one side of a comparison.
+    pub(super) fn side(&self) -> Side<'_> {
+        Side { subject: &self.subject, role: self.role, after: self.after, columns: &self.columns }
+    }
+
+    /// One pass, as one side of a comparison.
+    pub(super) fn pass(&self, index: usize) -> Side<'_> {
+        Side { columns: &self.columns[index..=index], ..self.side() }
+    }
+}
+
+/// Some of a subject's passes: one side of a comparison.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Side<'a> {
+    pub(super) subject: &'a SubjectName,
+    pub(super) role: Role,
+    /// How many of the items, from the first, count.
+    pub(super) after: usize,
+    pub(super) columns: &'a [Column],
+}
+
+impl Side<'_> {
+    /// As [`Passes::score`], over these passes.
+    pub(super) fn score(self, item: usize) -> Option<f64> {
         if item >= self.after {
             return None;
         }
-        if let [only] = self.columns.as_slice() {
+        if let [only] = self.columns {
             return only.value(item);
         }
         let (sum, n) =
@@ -151,9 +184,8 @@ impl Passes {
         (n > 0).then(|| sum / f64::from(n))
     }
 
-    /// Whether something holds of an item in any pass.
-    #[must_use]
-    pub fn any(&self, item: usize, holds: fn(&Column, usize) -> bool) -> bool {
+    /// Whether something holds of an item in any of the passes.
+    pub(super) fn any(self, item: usize, holds: fn(&Column, usize) -> bool) -> bool {
         self.columns.iter().any(|column| holds(column, item))
     }
 }

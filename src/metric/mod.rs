@@ -1,11 +1,13 @@
 //! Scores to numbers with a direction: each file holds one measure.
 
 mod divergence;
+mod latency;
 mod likelihood;
 mod paired;
 mod timing;
 
 pub use divergence::{DivergenceError, Rows, divergence};
+pub use latency::PairedTimes;
 pub use likelihood::{Displacement, DocumentTokens, HistogramBin, Likelihood, Quantiles, likelihood};
 pub use paired::{Asymmetry, Paired, asymmetry, paired};
 pub use timing::{TimingSummary, ecdf, timing_summary};

@@ -55,7 +55,7 @@ pub use mcnemar::{DiscordantEffects, Mcnemar, discordant_effects, mcnemar};
 pub use mean::{Fieller, PairedMean, fieller, log_ratio_delta, log_ratio_latency, paired_t};
 pub use missing::{Halves, MissingBounds, PairCounts, agreed, missing_bounds, missing_bounds_by, pair_counts};
 pub use multiplicity::{Adjusted, adjust, holm};
-pub use noise::{Excess, Overdispersion, aa_excess, run_overdispersion};
+pub use noise::{Excess, Overdispersion, aa_excess, aa_excess_clustered, run_overdispersion};
 pub use noninferiority::{
     Annotation, FailTests, Floor, MarginVerdict, NiTests, Tost, fail_tests, margin_verdict, ni_floor, ni_tests, tost_tango,
 };

@@ -1,6 +1,7 @@
 //! What a subject does against itself: the floor below which a difference means nothing.
 
-use super::distributions::{chi_squared_sf, normal_sf};
+use super::cluster::cluster_mean;
+use super::distributions::{chi_squared_sf, normal_sf, t_sf};
 use super::solve::{cross_deviation, mean, sum};
 
 /// How much more a variant differs from the canary than each differs from itself.
@@ -28,32 +29,60 @@ pub struct Excess {
 /// The statistic is an energy distance, unbiased for Σ(pₖ−qₖ)² over labels; ours. `None` for fewer than two items,
 /// different numbers of items, an item with fewer than two canary runs or without a variant run.
 #[must_use]
-pub fn aa_excess<L: PartialEq>(canary: &[Vec<L>], variant: &[Vec<L>]) -> Option<Excess> {
-    let enough = canary.iter().all(|runs| runs.len() > 1) && variant.iter().all(|runs| !runs.is_empty());
-    if canary.len() != variant.len() || canary.len() < 2 || !enough {
-        return None;
+pub fn aa_excess<L: PartialEq, R: AsRef<[L]>>(canary: &[R], variant: &[R]) -> Option<Excess> {
+    let items = PerItem::of(canary, variant)?;
+    let n = items.excess.len() as f64;
+    let se = (cross_deviation(&items.excess, &items.excess) / (n - 1.0) / n).sqrt();
+    items.tested(se, |z| Some(normal_sf(z)))
+}
+
+/// The same where items share clusters: the standard error is CR2, and the p is of t with the Bell–McCaffrey degrees of
+/// freedom. `clusters[i]` names the cluster of item i; `None` also where there are fewer than two, or not one for each item.
+#[must_use]
+pub fn aa_excess_clustered<L: PartialEq, R: AsRef<[L]>>(canary: &[R], variant: &[R], clusters: &[usize]) -> Option<Excess> {
+    let items = PerItem::of(canary, variant)?;
+    let of = cluster_mean(&items.excess, clusters, 0.95)?;
+    let df = of.df_satt?;
+    items.tested(of.se_cr2?, |z| t_sf(z, df))
+}
+
+/// Shares of differing pairs of runs, item by item.
+struct PerItem {
+    ab: Vec<f64>,
+    aa: Vec<f64>,
+    bb: Option<Vec<f64>>,
+    excess: Vec<f64>,
+}
+
+impl PerItem {
+    fn of<L: PartialEq, R: AsRef<[L]>>(canary: &[R], variant: &[R]) -> Option<Self> {
+        let least = |side: &[R]| side.iter().map(|runs| runs.as_ref().len()).min().unwrap_or(0);
+        if canary.len() != variant.len() || canary.len() < 2 || least(canary) < 2 || least(variant) < 1 {
+            return None;
+        }
+        let ab: Vec<f64> = canary.iter().zip(variant).map(|(a, b)| across(a.as_ref(), b.as_ref())).collect();
+        let of_side = |side: &[R]| side.iter().map(|runs| within(runs.as_ref())).collect::<Vec<f64>>();
+        let (aa, bb) = (of_side(canary), (least(variant) > 1).then(|| of_side(variant)));
+        let excess = match &bb {
+            Some(bb) => ab.iter().zip(&aa).zip(bb).map(|((ab, aa), bb)| 2.0 * ab - aa - bb).collect(),
+            None => ab.iter().zip(&aa).map(|(ab, aa)| ab - aa).collect(),
+        };
+        Some(Self { ab, aa, bb, excess })
     }
-    let twice = variant.iter().all(|runs| runs.len() > 1);
-    let ab: Vec<f64> = canary.iter().zip(variant).map(|(a, b)| across(a, b)).collect();
-    let aa: Vec<f64> = canary.iter().map(|runs| within(runs)).collect();
-    let bb: Option<Vec<f64>> = twice.then(|| variant.iter().map(|runs| within(runs)).collect());
-    let excesses: Vec<f64> = match &bb {
-        Some(bb) => ab.iter().zip(&aa).zip(bb).map(|((ab, aa), bb)| 2.0 * ab - aa - bb).collect(),
-        None => ab.iter().zip(&aa).map(|(ab, aa)| ab - aa).collect(),
-    };
-    let n = excesses.len() as f64;
-    let excess = mean(&excesses)?;
-    let se = (cross_deviation(&excesses, &excesses) / (n - 1.0) / n).sqrt();
-    let z = (se > 0.0).then(|| excess / se);
-    Some(Excess {
-        flip_ab: mean(&ab)?,
-        flip_aa: mean(&aa)?,
-        flip_bb: bb.and_then(|bb| mean(&bb)),
-        excess,
-        se,
-        z,
-        p: z.map_or(1.0, normal_sf),
-    })
+
+    fn tested(&self, se: f64, tail: impl Fn(f64) -> Option<f64>) -> Option<Excess> {
+        let excess = mean(&self.excess)?;
+        let z = (se > 0.0).then(|| excess / se);
+        Some(Excess {
+            flip_ab: mean(&self.ab)?,
+            flip_aa: mean(&self.aa)?,
+            flip_bb: self.bb.as_ref().and_then(|bb| mean(bb)),
+            excess,
+            se,
+            z,
+            p: z.and_then(tail).unwrap_or(1.0),
+        })
+    }
 }
 
 /// Share of the pairs of one run from each list that differ.
