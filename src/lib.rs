@@ -11,6 +11,7 @@ pub mod domain;
 pub mod engine;
 pub mod event;
 pub mod gate;
+pub mod harness;
 pub mod journal;
 pub mod metric;
 pub mod plan;

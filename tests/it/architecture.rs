@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room and the rooms that it may import from. `cli` may import all.
-const ROOMS: [(&str, &[&str]); 16] = [
+const ROOMS: [(&str, &[&str]); 17] = [
     ("domain", &[]),
     ("stats", &[]),
     ("event", &["domain"]),
@@ -15,6 +15,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("scorer", &["domain"]),
     ("metric", &["domain", "stats"]),
     ("engine", &["domain", "weights"]),
+    ("harness", &["domain"]),
     ("plan", &["domain", "suite", "dataset", "engine", "scorer", "stats", "weights"]),
     ("journal", &["domain", "event"]),
     ("runner", &["domain", "event", "engine", "scorer", "metric", "plan"]),
@@ -25,7 +26,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
         "cli",
         &[
             "domain", "stats", "event", "weights", "suite", "dataset", "scorer", "metric", "engine", "plan", "journal", "runner",
-            "analysis", "gate", "report",
+            "analysis", "gate", "report", "harness",
         ],
     ),
 ];
