@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::harness::Format;
+
 /// Decides, with statistical evidence, whether a quantized language model may replace its full-precision original.
 ///
 /// Without a command, runs the plan in `quantgate.toml`.
@@ -32,6 +34,8 @@ pub(super) enum Command {
     Report(ReportArgs),
     /// Give the verdict on a finished run, with its own policy or another
     Gate(GateArgs),
+    /// Compare results that another program wrote (lm-evaluation-harness, `inspect_ai`, promptfoo, `OpenAI` evals, CSV, JSON lines)
+    Compare(CompareArgs),
     /// Write a model as GGUF in another quantization
     Quantize(QuantizeArgs),
     /// Write a commented plan to start from
@@ -103,6 +107,57 @@ pub(super) struct GateArgs {
     /// The folder that `latest` looks in
     #[arg(long, env = "QUANTGATE_REPORTS", value_name = "DIR", default_value = "reports")]
     pub(super) reports: PathBuf,
+}
+
+/// Flags of `compare`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "A path may have a name in front, as in q4=out/q4, and where it holds several models one of them behind it, as in results.json#MODEL.
+The margin is chosen before the results are looked at. Exit codes are those of `quantgate run`."
+)]
+pub(super) struct CompareArgs {
+    /// The full-precision model's results: a file or folder
+    #[arg(value_name = "CANARY")]
+    pub(super) canary: String,
+    /// The quantized models' results
+    #[arg(value_name = "VARIANT", required = true)]
+    pub(super) variants: Vec<String>,
+    /// A TOML file with a [policy]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["margin", "recovery"])]
+    pub(super) policy: Option<PathBuf>,
+    /// The largest tolerated loss on every task: percentage points (2pp) or a share (0.02)
+    #[arg(long, value_name = "MARGIN", value_parser = super::compare::margin, conflicts_with = "recovery")]
+    pub(super) margin: Option<f64>,
+    /// The share of the canary's score that must be kept on every task: 0.99
+    #[arg(long, value_name = "SHARE", value_parser = super::compare::recovery)]
+    pub(super) recovery: Option<f64>,
+    /// One-sided error of each claim, in place of the policy's [default: 0.05]
+    #[arg(long, value_parser = super::compare::alpha)]
+    pub(super) alpha: Option<f64>,
+    /// Which score counts, for every task or for one: `acc_norm`, or `TASK=acc_norm` (may be repeated) [default: the first]
+    #[arg(long = "metric", value_name = "NAME")]
+    pub(super) metrics: Vec<String>,
+    /// A task to compare (may be repeated) [default: all]
+    #[arg(long = "task", value_name = "NAME")]
+    pub(super) tasks: Vec<String>,
+    /// A variant that is known to be bad, by its name, and must fail (may be repeated)
+    #[arg(long = "control", value_name = "NAME")]
+    pub(super) controls: Vec<String>,
+    /// The files' format, where it can't be told from their content
+    #[arg(long, value_name = "FORMAT", value_parser = super::compare::format)]
+    pub(super) format: Option<Format>,
+    /// A member of the samples' documents, metadata or columns whose value names a sample's slice
+    #[arg(long, value_name = "FIELD")]
+    pub(super) slice: Option<String>,
+    /// One whose value marks samples that are not independent (a shared passage)
+    #[arg(long, value_name = "FIELD")]
+    pub(super) cluster: Option<String>,
+    /// The folder that the folder of reports is made in
+    #[arg(long, env = "QUANTGATE_REPORTS", value_name = "DIR", default_value = "reports")]
+    pub(super) reports: PathBuf,
+    /// The folder to write the reports to, in place of a new one
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
 }
 
 /// Flags of `quantize`.

@@ -1,6 +1,7 @@
 //! The command line: the only room that prints, reads the environment or decides the exit code.
 
 mod args;
+mod compare;
 mod failure;
 mod gate;
 mod init;
@@ -48,6 +49,7 @@ fn dispatch() -> Result<u8, Failure> {
         Some(Command::Run(args)) => run::run(&args, given),
         Some(Command::Report(args)) => report::report(&args),
         Some(Command::Gate(args)) => gate::gate(&args),
+        Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Quantize(args)) => quantize::quantize(&args),
         Some(Command::Init(args)) => init::init(&args),
     }

@@ -44,7 +44,7 @@ pub(super) fn judge(folder: &Path, policy: Option<&Policy>) -> Result<Judged, Fa
 }
 
 /// A rule about a task that the run doesn't have is a slip of the pen, not a rule without effect.
-fn check_tasks(policy: &Policy, record: &Record) -> Result<(), Failure> {
+pub(super) fn check_tasks(policy: &Policy, record: &Record) -> Result<(), Failure> {
     let names: Vec<&str> = record.header.tasks.iter().map(|card| card.name.as_str()).collect();
     let of_budgets = policy.budgets.iter().filter_map(|budget| budget.task.as_ref());
     let mut named = policy.tasks.iter().map(|rule| &rule.task).chain(of_budgets);

@@ -25,6 +25,10 @@ fn seat(plan: &Plan, subject: &Subject) -> Result<Seat, Failure> {
             Arc::new(ScriptedEngine::new(spec, samples.map(|sample| (&sample.request, &sample.target))))
         }
         EngineSpec::Local(_) => open(plan, subject)?,
+        EngineSpec::Recorded(_) => {
+            let what = format!("subject '{}' has answers that another program asked for, so it cannot be asked", subject.name);
+            return Err(Failure::usage(what).with_hint("compare such results with `quantgate compare`"));
+        }
     };
     Ok(Seat { subject: subject.clone(), engine, load_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) })
 }

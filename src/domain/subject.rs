@@ -58,6 +58,15 @@ pub struct ScriptedSpec {
     pub salt: String,
 }
 
+/// Answers that another program asked for and judged: they are read, and nothing is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordedSpec {
+    /// The program, with its version where its files tell.
+    pub program: String,
+    /// The model, as the program names it.
+    pub model: String,
+}
+
 /// What answers a subject's requests.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "engine", rename_all = "lowercase")]
@@ -66,6 +75,8 @@ pub enum EngineSpec {
     Local(LocalSpec),
     /// From a script.
     Scripted(ScriptedSpec),
+    /// From another program's result files.
+    Recorded(RecordedSpec),
 }
 
 /// Anything that is asked.
@@ -109,4 +120,12 @@ pub struct Identity {
     pub bits_per_weight: f64,
     /// Everything else (arithmetic, kernel, quantizer, processor features), by name.
     pub details: BTreeMap<String, String>,
+}
+
+impl Identity {
+    /// Whether the weights themselves were seen, so that their size is known; another program's results don't have it.
+    #[must_use]
+    pub fn has_size(&self) -> bool {
+        self.bytes > 0
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::wording::count;
 use super::{Case, Finding, Rule};
-use crate::domain::{Identity, Role, Verdict};
+use crate::domain::{EngineSpec, Identity, Role, Verdict};
 
 /// Whether the run is complete, and whether the comparison is fair.
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
@@ -35,7 +35,14 @@ fn complete(case: &Case<'_>) -> Finding {
 }
 
 fn fair(case: &Case<'_>) -> Finding {
-    finding(Rule::Fair, unfair(case), "the vocabulary and the chat template are the canary's")
+    let recorded =
+        case.record.header.subjects.iter().any(|s| s.name == *case.subject && matches!(s.engine, EngineSpec::Recorded(_)));
+    let fine = if recorded {
+        "the same samples were asked in the same way, as far as the files tell"
+    } else {
+        "the vocabulary and the chat template are the canary's"
+    };
+    finding(Rule::Fair, unfair(case), fine)
 }
 
 /// Why canary and variant can't be compared, if they can't.

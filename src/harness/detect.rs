@@ -86,7 +86,7 @@ fn of_folder(path: &Path) -> Result<Format, HarnessError> {
 /// A file that begins with an object: JSON lines, or one document.
 fn of_json(path: &Path, head: &[u8]) -> Result<Format, HarnessError> {
     let first = head.split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
-    let whole = fields(first).map(|all| all.collect::<Result<Vec<_>, _>>());
+    let whole = fields(first).map(Iterator::collect::<Result<Vec<_>, _>>);
     if let Some(Ok(members)) = whole {
         let has = |name: &str| members.iter().any(|(own, _)| own == name);
         if has("doc_id") && (has("doc_hash") || has("resps")) {

@@ -10,11 +10,14 @@ use crate::domain::Digest;
 
 /// Bytes read at once.
 const CHUNK: usize = 1 << 18;
+const ENTRY: usize = 1 << 13;
 
 /// Opens a file for reading from an offset.
 pub(super) fn open(path: &Path, from: u64) -> Result<BufReader<File>, HarnessError> {
+    // What is read from the middle is one entry.
+    let chunk = if from == 0 { CHUNK } else { ENTRY };
     let opened = File::open(path).and_then(|mut file| file.seek(SeekFrom::Start(from)).map(|_| file));
-    opened.map(|file| BufReader::with_capacity(CHUNK, file)).map_err(|source| HarnessError::unreadable(path, source))
+    opened.map(|file| BufReader::with_capacity(chunk, file)).map_err(|source| HarnessError::unreadable(path, source))
 }
 
 /// `blake3:` and the hex digest of a file, with its length in bytes.

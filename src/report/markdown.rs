@@ -55,6 +55,7 @@ fn overview(text: &mut String, report: &Report) {
         let (size, bits) = subject
             .identity
             .as_ref()
+            .filter(|i| i.has_size())
             .map_or((NOTHING.to_owned(), NOTHING.to_owned()), |i| (bytes(i.bytes), format!("{:.2}", i.bits_per_weight)));
         line!(text, "| {} | {verdict} | {size} | {bits} | {} | {change} |", escape(subject.name.as_str()), percent(own));
     }

@@ -210,7 +210,7 @@ fn warnings(report: &Report, width: usize) -> String {
 /// One line for each variant and control.
 fn subjects(report: &Report, width: usize) -> String {
     let line = |s: &&SubjectResult| {
-        let size = s.identity.as_ref().map_or_else(String::new, |i| {
+        let size = s.identity.as_ref().filter(|i| i.has_size()).map_or_else(String::new, |i| {
             format!(" ({}, {}, {:.2} bits per weight)", i.quantization, bytes(i.bytes), i.bits_per_weight)
         });
         let role = if s.role == Role::Control { "control " } else { "" };

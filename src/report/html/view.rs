@@ -172,7 +172,7 @@ fn overview_row(subject: &SubjectResult, canary: Option<f64>, anchor: Option<Str
     let none = || phrase::NOTHING.to_owned();
     let is_canary = subject.role == Role::Canary;
     let own = if is_canary { canary } else { subject.mean_accuracy(|t| t.variant) };
-    let identity = subject.identity.as_ref();
+    let identity = subject.identity.as_ref().filter(|i| i.has_size());
     let first = subject.distributions.first();
     let moved = first.and_then(|d| d.displacement.as_ref());
     let ratio = first.and_then(|d| d.ln_ratio).map(|r| format!("× {:.3}", r.exp()));
@@ -324,6 +324,10 @@ fn policy(report: &Report) -> Vec<(String, String)> {
 }
 
 fn identity(identity: &Identity) -> Vec<(String, String)> {
+    if !identity.has_size() {
+        let of_files = [("engine".to_owned(), identity.engine.clone()), ("results".to_owned(), identity.weights.to_string())];
+        return of_files.into_iter().chain(identity.details.clone()).collect();
+    }
     let mut rows = vec![
         ("engine".to_owned(), identity.engine.clone()),
         ("quantization".to_owned(), identity.quantization.clone()),

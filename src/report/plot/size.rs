@@ -24,7 +24,7 @@ pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
     let point = |(shape, subject)| {
         let subject: &SubjectResult = subject;
         let own = if subject.role == Role::Canary { canary } else { subject.mean_accuracy(|t| t.variant) };
-        Some(Point { subject, shape, identity: subject.identity.as_ref()?, accuracy: 100.0 * own? })
+        Some(Point { subject, shape, identity: subject.identity.as_ref().filter(|i| i.has_size())?, accuracy: 100.0 * own? })
     };
     let points: Vec<Point<'_>> = report.subjects.iter().enumerate().filter_map(point).collect();
     if points.len() < 2 {

@@ -137,7 +137,7 @@ pub(super) fn engines(change: impl Fn(&str, ScriptedEngine) -> ScriptedEngine) -
     let items = || plan.tasks.iter().flat_map(|task| &task.samples).map(|sample| (&sample.request, &sample.target));
     let engine = |subject: &Subject| match &subject.engine {
         EngineSpec::Scripted(spec) => Arc::new(change(subject.name.as_str(), ScriptedEngine::new(spec, items()))),
-        EngineSpec::Local(_) => unreachable!("every subject is scripted"),
+        EngineSpec::Local(_) | EngineSpec::Recorded(_) => unreachable!("every subject is scripted"),
     };
     plan.subjects.iter().map(engine).collect()
 }

@@ -1,0 +1,125 @@
+//! `quantgate compare`: the same pairing, tests, policy and reports on results that other programs made.
+
+mod record;
+mod sheets;
+mod subjects;
+mod texts;
+
+use std::path::PathBuf;
+
+use super::args::CompareArgs;
+use super::failure::Failure;
+use super::report::check_tasks;
+use super::terminal;
+use crate::analysis::{Comparison, Comparisons};
+use crate::domain::{Policy, Tolerance};
+use crate::gate;
+use crate::harness::{Format, HarnessError};
+use crate::journal;
+use crate::plan;
+use crate::report::{self, Report};
+use crate::runner::{Clock, System};
+use record::Tally;
+use subjects::Compared;
+
+/// Compares results, writes all reports, shows the table and returns the verdict's exit code.
+pub(super) fn compare(args: &CompareArgs) -> Result<u8, Failure> {
+    let policy = policy(args)?;
+    let subjects = subjects::open(args)?;
+    let tasks = subjects::tasks(args, &subjects)?;
+    let mut tally = Tally::new(&subjects, &tasks, policy);
+    check_tasks(&tally.record.header.policy, &tally.record)?;
+    let mut compared: Vec<(usize, Comparison)> = Vec::new();
+    for task in &tasks {
+        let filled = sheets::fill(&subjects, task, &sheets::grouping(args)).map_err(of_files)?;
+        let own: Vec<Comparison> = (1..subjects.len()).map(|i| Comparison::of(&filled.sheet, i)).collect();
+        let texts = texts::of(&subjects, task, &filled, &own).map_err(of_files)?;
+        tally.take(&filled, texts);
+        compared.extend(own.into_iter().enumerate());
+    }
+    // By subject, then task: the sort is stable.
+    compared.sort_by_key(|(subject, _)| *subject);
+    let tasks = compared.into_iter().map(|(_, comparison)| comparison).collect();
+    let comparisons = Comparisons { tasks, distributions: Vec::new(), noise: Vec::new(), latencies: Vec::new() };
+    finish(args, tally, &comparisons)
+}
+
+fn finish(args: &CompareArgs, tally: Tally, comparisons: &Comparisons) -> Result<u8, Failure> {
+    let (partial, mut record) = tally.end();
+    let now = System.now_ms();
+    (record.timing.started_ms, record.timing.ended_ms) = (now, now);
+    record.header.run = journal::run_id(&args.reports, "compare", now);
+    let folder: PathBuf = args.out.clone().unwrap_or_else(|| args.reports.join(&record.header.run));
+    let policy = &record.header.policy;
+    let decision = gate::decide(&record, comparisons, policy);
+    let judged = Report::new(&record, comparisons, &decision, policy);
+    report::write_all(&judged, &folder)
+        .map_err(|fault| Failure::internal(&fault).with_hint("check that the folder may be written to, then compare again"))?;
+    terminal::say(report::text(&judged, terminal::width()).trim_end());
+    if partial {
+        terminal::note(
+            "\nsamples.csv holds the samples that flipped (the first of each task) or have no score: there are too many for all",
+        );
+    }
+    terminal::note(&format!("\nreport: {}", folder.join("report.html").display()));
+    Ok(gate::exit_code(&decision, policy))
+}
+
+/// The policy that the flags say.
+fn policy(args: &CompareArgs) -> Result<Policy, Failure> {
+    let mut policy = match (&args.policy, args.margin, args.recovery) {
+        (Some(path), ..) => plan::read_policy(path).map_err(|faults| Failure::usage(faults.to_string()))?,
+        (None, Some(margin), _) => Policy::new(Tolerance::Margin(margin)),
+        (None, None, Some(share)) => Policy::new(Tolerance::Recovery(share)),
+        (None, None, None) => {
+            let hint =
+                "choose the largest loss that you would accept before you look: --margin 1pp, --recovery 0.99 or --policy FILE";
+            return Err(Failure::usage("no margin was chosen").with_hint(hint));
+        }
+    };
+    policy.alpha = args.alpha.unwrap_or(policy.alpha);
+    Ok(policy)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
+fn of_files(fault: HarnessError) -> Failure {
+    let hint = fault.hint().to_owned();
+    Failure::usage(fault.to_string()).with_hint(hint)
+}
+
+/// What a subject's rows of a task are.
+fn rows<'a>(subject: &'a Compared, task: &'a subjects::Chosen) -> Option<crate::harness::Rows<'a>> {
+    let head = subject.source.task(&task.name)?;
+    Some(crate::harness::Rows { source: &subject.source, task: head, metric: &task.metric })
+}
+
+/// Reads a margin: `2pp` or `0.02`.
+pub(super) fn margin(text: &str) -> Result<f64, String> {
+    let (number, unit) = text.trim().strip_suffix("pp").map_or((text.trim(), 1.0), |points| (points.trim(), 100.0));
+    between(
+        number.parse::<f64>().map(|n| n / unit),
+        1.0,
+        "percentage points (2pp) or a share (0.02), more than 0 and less than 100pp",
+    )
+}
+
+/// Reads a share of the canary's score.
+pub(super) fn recovery(text: &str) -> Result<f64, String> {
+    between(text.parse(), 1.0, "a share, more than 0 and less than 1, such as 0.99")
+}
+
+/// Reads an error rate.
+pub(super) fn alpha(text: &str) -> Result<f64, String> {
+    between(text.parse(), 0.5, "more than 0 and less than 0.5; 0.05 is usual")
+}
+
+fn between(number: Result<f64, std::num::ParseFloatError>, end: f64, form: &str) -> Result<f64, String> {
+    number.ok().filter(|n| *n > 0.0 && *n < end).ok_or_else(|| format!("it is {form}"))
+}
+
+/// Reads a format's name.
+pub(super) fn format(text: &str) -> Result<Format, String> {
+    let found = Format::ALL.iter().find(|(word, _)| *word == text).map(|(_, format)| *format);
+    let words: Vec<&str> = Format::ALL.iter().map(|(word, _)| *word).collect();
+    found.ok_or_else(|| format!("formats are {}", words.join(", ")))
+}
