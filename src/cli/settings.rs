@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::args::RunArgs;
-use crate::domain::{Policy, Tolerance};
+use crate::domain::{Policy, Subject, Tolerance};
 use crate::plan::{Overrides, Plan};
 
 /// What the flags and the environment change in the plan.
@@ -26,7 +26,7 @@ pub(super) fn table(args: &RunArgs, given: &ArgMatches, plan: &Plan) -> String {
     let keys = plan_keys(args);
     let names = |paths: &[std::path::PathBuf]| paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let rows = [
+    let mut rows = vec![
         ("plan", args.plan.display().to_string()),
         ("suites", args.suites.as_deref().map_or_else(|| "as in the plan".to_owned(), names)),
         ("seed", plan.seed.to_string()),
@@ -37,22 +37,63 @@ pub(super) fn table(args: &RunArgs, given: &ArgMatches, plan: &Plan) -> String {
         ("threads", args.threads.unwrap_or(cores).to_string()),
         ("batch", args.batch.to_string()),
         ("no_progress", args.no_progress.to_string()),
-        ("alpha", plan.policy.alpha.to_string()),
-        tolerance(&plan.policy),
-        ("inconclusive", format!("{:?}", plan.policy.inconclusive).to_lowercase()),
-        ("invalid", format!("{:?}", plan.policy.invalid).to_lowercase()),
-        ("rule", format!("{} by task, {} by metric", plan.policy.tasks.len(), plan.policy.budgets.len())),
+        ("repeats", repeats(&plan.subjects)),
     ];
+    rows.extend(of_policy(&plan.policy));
     let lines = rows.iter().map(|(name, value)| format!("{name:<12} {value:<28} {}", source(name, given, &keys)));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The policy's tolerance, by its key.
-fn tolerance(policy: &Policy) -> (&'static str, String) {
-    match policy.tolerance {
+/// How often samples are asked: once, or by subject.
+fn repeats(subjects: &[Subject]) -> String {
+    if subjects.iter().all(|subject| subject.repeats == 1) {
+        return "1".to_owned();
+    }
+    subjects.iter().map(|subject| format!("{} {}", subject.name, subject.repeats)).collect::<Vec<_>>().join(", ")
+}
+
+/// The policy's settings by their keys, and a row for each of its rules.
+fn of_policy(policy: &Policy) -> Vec<(&'static str, String)> {
+    let (key, value) = tolerance(policy.tolerance);
+    let mut rows = vec![
+        ("alpha", policy.alpha.to_string()),
+        (key, value),
+        ("strict", policy.strict.to_string()),
+        ("inconclusive", word(&policy.inconclusive)),
+        ("invalid", word(&policy.invalid)),
+        ("stopping", word(&policy.stopping)),
+        ("family", word(&policy.family)),
+        ("overall", policy.overall.map_or_else(|| "not judged".to_owned(), in_words)),
+    ];
+    for rule in &policy.tasks {
+        let name = rule.slice.as_ref().map_or_else(|| rule.task.to_string(), |slice| format!("{}/{slice}", rule.task));
+        let gating = rule.gating.map(|gating| if gating { "gates" } else { "is shown only" }.to_owned());
+        let says: Vec<String> = rule.tolerance.map(in_words).into_iter().chain(gating).collect();
+        rows.push(("rule", format!("{name}: {}", if says.is_empty() { "gates".to_owned() } else { says.join(", ") })));
+    }
+    for budget in &policy.budgets {
+        let on = budget.task.as_ref().map_or_else(String::new, |task| format!(" on {task}"));
+        rows.push(("rule", format!("{}{on}: at most {}", budget.metric, budget.max)));
+    }
+    rows
+}
+
+/// The word that stands for a setting in a plan.
+fn word(setting: &impl serde::Serialize) -> String {
+    serde_json::to_value(setting).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// A tolerance by its key.
+fn tolerance(tolerance: Tolerance) -> (&'static str, String) {
+    match tolerance {
         Tolerance::Margin(margin) => ("margin", format!("{}pp", (margin * 1e6).round() / 1e4)),
         Tolerance::Recovery(share) => ("recovery", share.to_string()),
     }
+}
+
+fn in_words(given: Tolerance) -> String {
+    let (key, value) = tolerance(given);
+    format!("{key} {value}")
 }
 
 /// What a person types to go on with a run: the flags that the plan's digest or the folder of runs depend on, again.
@@ -84,10 +125,13 @@ fn source(name: &str, given: &ArgMatches, plan_keys: &[String]) -> String {
     }
 }
 
-/// The keys that the plan file sets, those of its policy included.
+/// The keys that the plan file sets, those of its policy and its subjects included.
 fn plan_keys(args: &RunArgs) -> Vec<String> {
     // The plan was read and checked before: what can't be read here can't happen, and would only lose a word in a table.
     let table: toml::Table = fs::read_to_string(&args.plan).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
-    let policy = table.get("policy").and_then(toml::Value::as_table).into_iter().flat_map(toml::Table::keys);
-    table.keys().chain(policy).cloned().collect()
+    let keys_of = |value: &toml::Value| value.as_table().map(|table| table.keys().cloned().collect()).unwrap_or_default();
+    let tables = ["policy", "canary"].into_iter().filter_map(|name| table.get(name));
+    let variants = table.get("variant").and_then(toml::Value::as_array).into_iter().flatten();
+    let below: Vec<String> = tables.chain(variants).flat_map(|value| -> Vec<String> { keys_of(value) }).collect();
+    table.keys().cloned().chain(below).collect()
 }

@@ -27,5 +27,7 @@ pub use sample::{Sample, SampleCard, Target};
 pub use score::{Cause, CauseKind, Outcome, Score};
 pub use step::Step;
 pub use subject::{Arithmetic, EngineSpec, Identity, LocalSpec, ModelSource, RecordedSpec, Role, ScriptedSpec, Subject};
-pub use suite::{Band, DatasetRef, MetricKind, Normalization, PromptSpec, ScorerSpec, Subset, Suite, Task, TaskCard};
+pub use suite::{
+    Band, ChoiceValue, DatasetRef, MetricKind, Normalization, PromptSpec, ScorerSpec, Subset, Suite, Task, TaskCard,
+};
 pub use verdict::Verdict;

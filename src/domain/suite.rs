@@ -67,6 +67,18 @@ pub enum Normalization {
     Byte,
 }
 
+/// What a choice is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ChoiceValue {
+    /// 1 where the likeliest option is the right one, else 0.
+    #[default]
+    Right,
+    /// The probability of the right option: the softmax over the options' comparable log-likelihoods. Its mean is another
+    /// quantity than accuracy, and moves with less noise.
+    Probability,
+}
+
 /// How an answer is judged.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
@@ -76,6 +88,9 @@ pub enum ScorerSpec {
         /// How likelihoods are compared.
         #[serde(default)]
         normalize: Normalization,
+        /// What the choice is worth.
+        #[serde(default)]
+        value: ChoiceValue,
     },
     /// The text equals the target.
     Exact {
@@ -86,12 +101,32 @@ pub enum ScorerSpec {
         #[serde(default)]
         ignore_case: bool,
     },
+    /// The text shares words with the target: the F1 of their words, as `SQuAD` defines it.
+    F1,
     /// The last number in the text equals the target's.
     Number,
     /// The text is one JSON object with the target's `name` and `arguments`.
     ToolCall,
     /// Nothing is right or wrong; the value is the mean −ln p.
     Likelihood,
+}
+
+impl ScorerSpec {
+    /// What its scores are reduced to.
+    #[must_use]
+    pub fn metric(&self) -> MetricKind {
+        match self {
+            Self::Choice { value: ChoiceValue::Probability, .. } | Self::F1 => MetricKind::Mean,
+            Self::Likelihood => MetricKind::Perplexity,
+            Self::Choice { .. } | Self::Exact { .. } | Self::Number | Self::ToolCall => MetricKind::Accuracy,
+        }
+    }
+
+    /// The smallest and the largest score that need not be 0 or 1; none where scores are right or wrong, or have no bounds.
+    #[must_use]
+    pub fn range(&self) -> Option<(f64, f64)> {
+        (self.metric() == MetricKind::Mean).then_some((0.0, 1.0))
+    }
 }
 
 /// What a task's scores are reduced to.

@@ -32,7 +32,7 @@ pub(super) fn of(seed: u64, subjects: &[Subject], tasks: &[PlannedTask], policy:
         task.about = String::new();
         TaskContent { task, data: &planned.card.digest, samples: &planned.samples }
     });
-    let content = Content { form: 1, seed, subjects, tasks: tasks.collect(), policy };
+    let content = Content { form: 2, seed, subjects, tasks: tasks.collect(), policy };
     let json = serde_json::to_vec(&content).expect("the content has only text keys and finite numbers");
     Digest::new(format!("blake3:{}", blake3::hash(&json).to_hex()))
 }

@@ -1,16 +1,18 @@
 //! What will run: subjects, tasks and policy, resolved and checked before the first request.
 
+mod advice;
 mod digest;
 mod file;
-mod floor;
 mod order;
 mod policy;
+pub mod power;
 mod render;
 mod rules;
 mod subjects;
 mod tasks;
 #[cfg(test)]
 mod tests;
+mod tolerance;
 
 use std::path::{Path, PathBuf};
 
@@ -98,11 +100,11 @@ impl Plan {
         let policy = file.policy.unwrap_or_else(policy::unset);
         // With a suite missing, every rule for its tasks would look misspelt.
         if let Some(tasks) = &tasks {
-            rules::check(&policy, tasks, &mut faults);
+            rules::check(&policy, &file.subjects, tasks, &mut faults);
             faults.extend(rules::nothing_gates(&policy.policy, tasks));
         }
         let (Some(tasks), true) = (tasks, faults.is_empty()) else { return Err(Diagnostics(faults)) };
-        let warnings = floor::warnings(&policy.policy, &tasks);
+        let warnings = advice::of(&policy.policy, &file.subjects, &tasks);
         let digest = digest::of(file.seed, &file.subjects, &tasks, &policy.policy);
         Ok(Self {
             name: file.name,

@@ -5,8 +5,8 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::{PlanErrors, file};
-use crate::domain::{Budget, OnDoubt, Policy, TaskName, TaskRule, Tolerance};
+use super::{PlanErrors, file, tolerance};
+use crate::domain::{Budget, Family, OnDoubt, Policy, Stopping, TaskName, TaskRule, Tolerance};
 use crate::suite::{Document, Place, Section, nearest};
 
 /// Said wherever no margin was chosen.
@@ -15,14 +15,30 @@ pub(super) const MARGIN_HINT: &str =
 
 const DOUBTS: [(&str, OnDoubt); 2] = [("block", OnDoubt::Block), ("warn", OnDoubt::Warn)];
 
+const STOPPINGS: [(&str, Stopping); 3] =
+    [("none", Stopping::None), ("group-sequential", Stopping::GroupSequential), ("e-process", Stopping::EProcess)];
+
+const FAMILIES: [(&str, Family); 5] =
+    [("holm", Family::Holm), ("hochberg", Family::Hochberg), ("bh", Family::Bh), ("by", Family::By), ("none", Family::None)];
+
+/// The keys of a rule about a task.
+const OF_TASK: [&str; 4] = ["margin", "recovery", "gating", "slice"];
+
+/// What rules can be about, as a hint.
+const RULE_HINT: &str = "a rule has a task and a margin or recovery (or gating), or a metric and a max";
+
 /// A policy with the places of the tasks that its rules name.
 pub(super) struct PolicyFile {
     /// The policy.
     pub(super) policy: Policy,
     /// Where each rule for a task names it, in the policy's order.
     pub(super) task_places: Vec<Place>,
+    /// Where each rule for a task names a slice of it, or begins, in the policy's order.
+    pub(super) slice_places: Vec<Place>,
     /// Where each budget names its task, or begins, in the policy's order.
     pub(super) budget_places: Vec<Place>,
+    /// Where the tolerance of the mean over tasks stands; none where there is none.
+    pub(super) overall_place: Option<Place>,
 }
 
 /// Reads the policy of a file: its `[policy]` table, where it has one (as a plan does), otherwise the file as a whole.
@@ -57,25 +73,37 @@ pub(super) fn from_file(path: &Path) -> Result<PolicyFile, PlanErrors> {
 
 /// A policy that stands in for one with faults.
 pub(super) fn unset() -> PolicyFile {
-    PolicyFile { policy: Policy::new(Tolerance::Margin(0.01)), task_places: Vec::new(), budget_places: Vec::new() }
+    PolicyFile {
+        policy: Policy::new(Tolerance::Margin(0.01)),
+        task_places: Vec::new(),
+        slice_places: Vec::new(),
+        budget_places: Vec::new(),
+        overall_place: None,
+    }
 }
 
 /// Reads the table; its faults are noted with the section.
 pub(super) fn from_section(section: &Section<'_>) -> PolicyFile {
     let mut file = unset();
+    let policy = &mut file.policy;
     if let Some(alpha) = section.real("alpha") {
         if !(alpha > 0.0 && alpha < 0.5) {
             let hint = "it is the chance of a wrong PASS that you accept; 0.05 is usual";
             section.fault_at("alpha", "`alpha` must be more than 0 and less than 0.5", Some(hint));
         }
-        file.policy.alpha = alpha;
+        policy.alpha = alpha;
     }
-    if !section.has("margin") {
-        section.fault(format!("{} has no `margin`", section.name()), Some(MARGIN_HINT));
+    if !tolerance::is_in(section) {
+        section.fault(format!("{} has neither `margin` nor `recovery`", section.name()), Some(MARGIN_HINT));
     }
-    file.policy.tolerance = margin(section).unwrap_or(file.policy.tolerance);
-    file.policy.inconclusive = section.word("inconclusive", &DOUBTS).unwrap_or_default();
-    file.policy.invalid = section.word("invalid", &DOUBTS).unwrap_or_default();
+    policy.tolerance = tolerance::read(section).unwrap_or(policy.tolerance);
+    policy.strict = section.flag("strict").unwrap_or_default();
+    policy.inconclusive = section.word("inconclusive", &DOUBTS).unwrap_or_default();
+    policy.invalid = section.word("invalid", &DOUBTS).unwrap_or_default();
+    policy.stopping = section.word("stopping", &STOPPINGS).unwrap_or_default();
+    policy.family = section.word("family", &FAMILIES).unwrap_or_default();
+    policy.overall = overall(section);
+    file.overall_place = policy.overall.map(|_| section.place_of("overall"));
     for table in section.tables("rule") {
         rule(&table, &mut file);
     }
@@ -83,24 +111,42 @@ pub(super) fn from_section(section: &Section<'_>) -> PolicyFile {
     file
 }
 
-/// Reads one rule: for a task, or for a metric.
+/// Reads `overall`, a table with a tolerance of its own.
+fn overall(section: &Section<'_>) -> Option<Tolerance> {
+    const FORM: &str = "write overall = { margin = \"1pp\" } or overall = { recovery = 0.99 }";
+    if !matches!(section.value("overall").map(Spanned::get_ref)?, DeValue::Table(_)) {
+        section.fault_at("overall", "`overall` must be a table", Some(FORM));
+        return None;
+    }
+    let table = section.table("overall", "overall")?;
+    if !tolerance::is_in(&table) {
+        table.fault("overall has neither `margin` nor `recovery`", Some(FORM));
+    }
+    let tolerance = tolerance::read(&table);
+    table.close();
+    tolerance
+}
+
+/// Reads one rule: for a task or a slice of one, or for a metric.
 fn rule(table: &Section<'_>, file: &mut PolicyFile) {
     if table.has("metric") || table.has("max") {
         budget(table, file);
     } else if table.has("task") {
         exception(table, file);
     } else {
-        let hint = "a rule has a task and a margin (or gating), or a metric and a max";
-        table.fault("the rule names neither a `task` nor a `metric`", Some(hint));
-        table.skip(&["margin", "gating"]);
+        table.fault("the rule names neither a `task` nor a `metric`", Some(RULE_HINT));
+        table.skip(&OF_TASK);
     }
     table.close();
 }
 
 fn budget(table: &Section<'_>, file: &mut PolicyFile) {
     let (task, metric, max) = (table.text("task").map(TaskName::new), table.text("metric"), table.real("max"));
-    for key in ["margin", "gating"].into_iter().filter(|key| table.has(key)) {
-        let hint = "write two rules: one with the task's margin, one with the metric's max";
+    for key in OF_TASK.into_iter().filter(|key| table.has(key)) {
+        let hint = match key {
+            "slice" => "a metric is measured on a task as a whole: remove `slice`",
+            _ => "write two rules: one with what the task may lose, one with the metric's max",
+        };
         table.fault_at(key, format!("`{key}` does not go with `metric` and `max` in one rule"), Some(hint));
     }
     for key in ["metric", "max"].into_iter().filter(|key| !table.has(key)) {
@@ -121,41 +167,19 @@ fn budget(table: &Section<'_>, file: &mut PolicyFile) {
 }
 
 fn exception(table: &Section<'_>, file: &mut PolicyFile) {
-    let (tolerance, gating) = (margin(table), table.flag("gating"));
+    let (says, tolerance, gating) = (tolerance::is_in(table), tolerance::read(table), table.flag("gating"));
+    let slice = table.text("slice");
     let Some(task) = table.text("task").map(TaskName::new) else { return };
-    if !table.has("margin") && !table.has("gating") {
-        table.fault(format!("the rule for task `{task}` says nothing"), Some("give it a `margin` or `gating`"));
+    // A rule that only names a slice says that the slice gates.
+    if !says && !table.has("gating") && !table.has("slice") {
+        let hint = "give it a `margin`, a `recovery` or `gating`";
+        table.fault(format!("the rule for task `{task}` says nothing"), Some(hint));
     }
-    if file.policy.tasks.iter().any(|rule| rule.task == task) {
-        table.fault_at("task", format!("two rules are for task `{task}`"), Some("make them one"));
+    if file.policy.tasks.iter().any(|rule| rule.task == task && rule.slice == slice) {
+        let of = slice.as_ref().map_or_else(String::new, |slice| format!("slice `{slice}` of "));
+        table.fault_at("task", format!("two rules are for {of}task `{task}`"), Some("make them one"));
     }
     file.task_places.push(table.place_of("task"));
-    file.policy.tasks.push(TaskRule { task, slice: None, tolerance, gating });
-}
-
-/// Reads `margin`: percentage points ("2pp") or a share (0.02).
-fn margin(section: &Section<'_>) -> Option<Tolerance> {
-    let share = match section.value("margin").map(Spanned::get_ref)? {
-        DeValue::String(text) => {
-            let points = text.trim().strip_suffix("pp").and_then(|points| points.trim().parse::<f64>().ok());
-            let Some(points) = points.filter(|points| points.is_finite()) else {
-                let message = format!("`{text}` is not a margin");
-                section.fault_at("margin", message, Some("write percentage points, \"2pp\", or a share, 0.02"));
-                return None;
-            };
-            points / 100.0
-        }
-        _ => section.real("margin")?,
-    };
-    if share == 0.0 {
-        let hint = "margin 0 can never be shown: no number of samples proves that nothing is lost; \"1pp\" is a usual start";
-        section.fault_at("margin", "`margin` must be more than 0", Some(hint));
-    } else if share < 0.0 {
-        let hint = "a margin is the largest loss that is tolerated, written without a sign: \"1pp\"";
-        section.fault_at("margin", "`margin` must be more than 0", Some(hint));
-    } else if share >= 1.0 {
-        let hint = "a bare number is a share: 0.02 is two percentage points, which may also be written \"2pp\"";
-        section.fault_at("margin", "`margin` must be less than 1, that is 100pp", Some(hint));
-    }
-    (share > 0.0 && share < 1.0).then_some(Tolerance::Margin(share))
+    file.slice_places.push(table.place_of("slice"));
+    file.policy.tasks.push(TaskRule { task, slice, tolerance, gating });
 }

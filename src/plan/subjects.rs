@@ -14,6 +14,9 @@ const ARITHMETICS: [(&str, Arithmetic); 1] = [("weights-f32", Arithmetic::Weight
 
 const CANARY: &str = "canary";
 
+/// The most that a sample is asked.
+const MOST_REPEATS: u32 = 100;
+
 /// Reads all subjects, the canary first; faults are noted with the sections.
 pub(super) fn read(plan: &Section<'_>, root: &Path) -> Vec<Subject> {
     let mut subjects = Vec::new();
@@ -75,8 +78,20 @@ fn subject(section: &Section<'_>, name: String, role: Role, root: &Path) -> Opti
             return None;
         }
     };
+    let repeats = repeats(section);
     section.close();
-    Some(Subject { name: SubjectName::new(name), role, engine, repeats: 1 })
+    Some(Subject { name: SubjectName::new(name), role, engine, repeats })
+}
+
+/// Reads how often each sample is asked.
+fn repeats(section: &Section<'_>) -> u32 {
+    let given = section.whole("repeats").unwrap_or(1);
+    let repeats = u32::try_from(given).ok().filter(|repeats| (1..=MOST_REPEATS).contains(repeats));
+    repeats.unwrap_or_else(|| {
+        let hint = "it is how often each sample is asked; 2 shows how much a model differs from itself";
+        section.fault_at("repeats", format!("`repeats` must be from 1 to {MOST_REPEATS}"), Some(hint));
+        1
+    })
 }
 
 fn local(section: &Section<'_>, role: Role, root: &Path) -> LocalSpec {

@@ -77,7 +77,7 @@ fn card(task: &Task, digest: &str, samples: usize) -> TaskCard {
         gating: task.gating,
         chance: task.chance,
         band: task.band,
-        range: None,
+        range: task.scorer.range(),
         dataset: task.dataset.path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         digest: digest.into(),
         samples,

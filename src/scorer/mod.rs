@@ -2,6 +2,7 @@
 
 mod choice;
 mod exact;
+mod f1;
 mod likelihood;
 mod number;
 #[cfg(test)]
@@ -25,8 +26,9 @@ pub trait Scorer: Send + Sync {
 /// The scorer that a task asks for.
 pub fn of(spec: &ScorerSpec) -> Box<dyn Scorer> {
     match *spec {
-        ScorerSpec::Choice { normalize } => Box::new(choice::Choice { normalize }),
+        ScorerSpec::Choice { normalize, value } => Box::new(choice::Choice { normalize, value }),
         ScorerSpec::Exact { trim, ignore_case } => Box::new(exact::Exact { trim, ignore_case }),
+        ScorerSpec::F1 => Box::new(f1::F1),
         ScorerSpec::Number => Box::new(number::Number),
         ScorerSpec::ToolCall => Box::new(tool_call::ToolCall),
         ScorerSpec::Likelihood => Box::new(likelihood::Likelihood),

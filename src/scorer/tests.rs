@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{last_number, of};
-use crate::domain::{Answer, Finish, Normalization, OptionScore, Score, ScorerSpec, Target};
+use crate::domain::{Answer, ChoiceValue, Finish, Normalization, OptionScore, Score, ScorerSpec, Target};
 
 fn text(text: &str) -> Answer {
     Answer::Text { text: text.to_owned(), tokens: Vec::new(), finish: Finish::End }
@@ -14,7 +14,12 @@ fn option(log_likelihood: f64, tokens: u32, bytes: u32) -> OptionScore {
 }
 
 fn choose(normalize: Normalization, options: &[OptionScore], right: usize) -> Score {
-    of(&ScorerSpec::Choice { normalize }).score(&Target::Option(right), &Answer::Choice { options: options.to_vec() })
+    judge(normalize, ChoiceValue::Right, options, right)
+}
+
+fn judge(normalize: Normalization, value: ChoiceValue, options: &[OptionScore], right: usize) -> Score {
+    let answer = Answer::Choice { options: options.to_vec() };
+    of(&ScorerSpec::Choice { normalize, value }).score(&Target::Option(right), &answer)
 }
 
 fn call(answer: &str) -> (f64, String, bool) {
@@ -156,8 +161,13 @@ fn likelihood_is_the_mean_and_an_empty_document_has_none() {
 fn every_scorer_gives_an_answer_of_another_kind_zero_and_says_so() {
     let choice = Answer::Choice { options: vec![option(-1.0, 1, 1)] };
     let cases = [
-        (ScorerSpec::Choice { normalize: Normalization::None }, text("a"), "choice cannot judge a text answer"),
+        (
+            ScorerSpec::Choice { normalize: Normalization::None, value: ChoiceValue::Right },
+            text("a"),
+            "choice cannot judge a text answer",
+        ),
         (ScorerSpec::Exact { trim: true, ignore_case: false }, choice.clone(), "exact cannot judge a choice answer"),
+        (ScorerSpec::F1, choice.clone(), "f1 cannot judge a choice answer"),
         (ScorerSpec::Number, choice.clone(), "number cannot judge a choice answer"),
         (ScorerSpec::ToolCall, choice, "tool-call cannot judge a choice answer"),
         (ScorerSpec::Likelihood, text("a"), "likelihood cannot judge a text answer"),
@@ -167,4 +177,47 @@ fn every_scorer_gives_an_answer_of_another_kind_zero_and_says_so() {
         assert_eq!(score.read, format!("scorer {read} by a missing target"));
         assert!(!score.parsed && score.value.abs() < f64::EPSILON);
     }
+}
+
+#[test]
+fn the_probability_of_the_right_option_is_its_share_whatever_the_likelihoods_add_up_to() {
+    let probability = |normalize, options: &[OptionScore], right| judge(normalize, ChoiceValue::Probability, options, right);
+    // Shares of 1 : 2 : 5, far below what exp can hold.
+    let options = [option(-2000.0, 1, 1), option(-2000.0 + 2.0_f64.ln(), 2, 4), option(-2000.0 + 5.0_f64.ln(), 1, 1)];
+    for (right, share) in [(0, 0.125), (1, 0.25), (2, 0.625)] {
+        let score = probability(Normalization::None, &options, right);
+        assert!((score.value - share).abs() < 1e-12, "{} instead of {share}", score.value);
+        assert_eq!((score.read.as_str(), score.parsed), ("option 3", true));
+    }
+    let halves = [option(-2.0, 1, 1), option(-8.0, 4, 4)];
+    assert!((probability(Normalization::Byte, &halves, 1).value - 0.5).abs() < 1e-12);
+    let impossible = [option(f64::NEG_INFINITY, 1, 1), option(-3.0, 1, 1)];
+    assert!(probability(Normalization::None, &impossible, 0).value.abs() < f64::EPSILON);
+    assert!((probability(Normalization::None, &impossible[..1], 0).value - 1.0).abs() < f64::EPSILON);
+    assert!(probability(Normalization::None, &[option(f64::NAN, 1, 1), option(-3.0, 1, 1)], 1).value.is_nan());
+}
+
+#[test]
+fn shared_words_give_partial_credit_as_squad_counts_it() {
+    let score = |given: &str, accepted: &[&str]| {
+        let target = Target::Text(accepted.iter().map(|text| (*text).to_owned()).collect());
+        of(&ScorerSpec::F1).score(&target, &text(given)).value
+    };
+    let cases = [
+        // The standard worked example: two of three words in common on both sides.
+        ("Super Bowl 50", "Super Bowl L", 2.0 / 3.0),
+        ("the Denver Broncos!", "Denver Broncos", 1.0),
+        ("Denver Broncos of the AFC", "Denver Broncos", 2.0 * 0.5 / 1.5),
+        ("cat cat sat", "cat", 2.0 * (1.0 / 3.0) / (4.0 / 3.0)),
+        ("an apple-pie", "apple pie", 0.0),
+        ("U.S.A.", "USA", 1.0),
+        ("1976", "1977", 0.0),
+        ("the", "a", 1.0),
+        ("", "Paris", 0.0),
+    ];
+    for (given, accepted, value) in cases {
+        assert!((score(given, &[accepted]) - value).abs() < 1e-12, "{given:?} for {accepted:?}: {}", score(given, &[accepted]));
+        assert!((score(accepted, &[given]) - value).abs() < 1e-12, "the F1 of {accepted:?} and {given:?} is symmetric");
+    }
+    assert!((score("gold", &["silver", "a gold medal"]) - 2.0 / 3.0).abs() < 1e-12, "the closest of several counts");
 }

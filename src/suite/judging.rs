@@ -4,13 +4,16 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::{Section, task};
-use crate::domain::{Band, MetricKind, Normalization, RequestKind, ScorerSpec};
+use crate::domain::{Band, ChoiceValue, MetricKind, Normalization, RequestKind, ScorerSpec};
 
 const TRIMMED: ScorerSpec = ScorerSpec::Exact { trim: true, ignore_case: false };
 
-const SCORERS: [(&str, ScorerSpec); 5] = [
-    ("choice", ScorerSpec::Choice { normalize: Normalization::None }),
+const CHOICE: ScorerSpec = ScorerSpec::Choice { normalize: Normalization::None, value: ChoiceValue::Right };
+
+const SCORERS: [(&str, ScorerSpec); 6] = [
+    ("choice", CHOICE),
     ("exact", TRIMMED),
+    ("f1", ScorerSpec::F1),
     ("number", ScorerSpec::Number),
     ("tool-call", ScorerSpec::ToolCall),
     ("likelihood", ScorerSpec::Likelihood),
@@ -18,6 +21,8 @@ const SCORERS: [(&str, ScorerSpec); 5] = [
 
 const NORMALIZATIONS: [(&str, Normalization); 3] =
     [("none", Normalization::None), ("token", Normalization::Token), ("byte", Normalization::Byte)];
+
+const VALUES: [(&str, ChoiceValue); 2] = [("right", ChoiceValue::Right), ("probability", ChoiceValue::Probability)];
 
 /// What a task says of its judging.
 pub(super) struct Judging {
@@ -51,13 +56,12 @@ pub(super) fn read(section: &Section<'_>, kind: RequestKind) -> Judging {
             section.fault_at(key, format!("`{key}` means nothing for a perplexity task"), Some("remove it"));
         }
     }
-    let metric = if perplexity { MetricKind::Perplexity } else { MetricKind::Accuracy };
-    Judging { scorer, metric, gating, chance, band }
+    Judging { metric: scorer.metric(), scorer, gating, chance, band }
 }
 
 fn scorer(section: &Section<'_>, kind: RequestKind) -> ScorerSpec {
     let default = match kind {
-        RequestKind::Choice => ScorerSpec::Choice { normalize: Normalization::None },
+        RequestKind::Choice => CHOICE,
         RequestKind::Generate | RequestKind::Chat => TRIMMED,
         RequestKind::Tools => ScorerSpec::ToolCall,
         RequestKind::Perplexity => ScorerSpec::Likelihood,
@@ -77,7 +81,7 @@ fn scorer(section: &Section<'_>, kind: RequestKind) -> ScorerSpec {
         let hint = match kind {
             RequestKind::Choice => "choice tasks are judged by scorer choice",
             RequestKind::Perplexity => "perplexity tasks are judged by scorer likelihood",
-            _ => "answers in text are judged by scorer exact, number or tool-call",
+            _ => "answers in text are judged by scorer exact, f1, number or tool-call",
         };
         let message = format!("scorer {} cannot judge a {} task", word(&given), task::word(kind));
         section.fault_at("scorer", message, Some(hint));
@@ -92,19 +96,21 @@ fn word(spec: &ScorerSpec) -> &'static str {
 
 fn from_table(table: &Section<'_>) -> Option<ScorerSpec> {
     if !table.has("kind") {
-        let hint = "kinds are choice, exact, number, tool-call and likelihood";
+        let hint = "kinds are choice, exact, f1, number, tool-call and likelihood";
         table.fault("scorer has no `kind`", Some(hint));
     }
     let kind = table.word("kind", &SCORERS.each_ref().map(|(word, spec)| (*word, spec))).cloned();
-    let normalize = table.word("normalize", &NORMALIZATIONS);
+    let (normalize, value) = (table.word("normalize", &NORMALIZATIONS), table.word("value", &VALUES));
     let (trim, ignore_case) = (table.flag("trim"), table.flag("ignore_case"));
-    for (key, only) in [("normalize", "choice"), ("trim", "exact"), ("ignore_case", "exact")] {
+    for (key, only) in [("normalize", "choice"), ("value", "choice"), ("trim", "exact"), ("ignore_case", "exact")] {
         if table.has(key) && kind.as_ref().is_some_and(|kind| word(kind) != only) {
             table.fault_at(key, format!("`{key}` is a setting of scorer {only}"), Some("remove it"));
         }
     }
     let scorer = kind.map(|kind| match kind {
-        ScorerSpec::Choice { .. } => ScorerSpec::Choice { normalize: normalize.unwrap_or_default() },
+        ScorerSpec::Choice { .. } => {
+            ScorerSpec::Choice { normalize: normalize.unwrap_or_default(), value: value.unwrap_or_default() }
+        }
         ScorerSpec::Exact { .. } => ScorerSpec::Exact { trim: trim.unwrap_or(true), ignore_case: ignore_case.unwrap_or(false) },
         other => other,
     });

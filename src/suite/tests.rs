@@ -5,7 +5,7 @@ use std::fs;
 use insta::assert_snapshot;
 
 use super::{SuiteFile, nearest};
-use crate::domain::{MetricKind, Normalization, RequestKind, ScorerSpec, Task};
+use crate::domain::{ChoiceValue, MetricKind, Normalization, RequestKind, ScorerSpec, Task};
 
 fn load(text: &str) -> Result<SuiteFile, String> {
     let folder = tempfile::tempdir().expect("a folder can be made");
@@ -30,7 +30,7 @@ fn task(lines: &str) -> Task {
 #[test]
 fn each_kind_of_task_has_its_own_defaults() {
     let choice = task("kind = \"choice\"\ntarget = \"{{ a }}\"");
-    assert_eq!(choice.scorer, ScorerSpec::Choice { normalize: Normalization::None });
+    assert_eq!(choice.scorer, ScorerSpec::Choice { normalize: Normalization::None, value: ChoiceValue::Right });
     assert_eq!((choice.prompt.options.as_deref(), choice.prompt.tools.as_deref()), (Some("options"), None));
     let generate = task("kind = \"generate\"\ntarget = \"{{ a }}\"");
     assert_eq!(generate.scorer, ScorerSpec::Exact { trim: true, ignore_case: false });
@@ -360,4 +360,32 @@ fn a_suite_that_is_cut_off_or_garbled_anywhere_is_refused_or_read_but_never_pani
             }
         }
     }
+}
+
+#[test]
+fn scores_that_need_not_be_right_or_wrong_have_a_mean_and_a_range() {
+    let choice = task(
+        "kind = \"choice\"\ntarget = \"{{ a }}\"\nscorer = { kind = \"choice\", normalize = \"byte\", value = \"probability\" }",
+    );
+    assert_eq!(choice.scorer, ScorerSpec::Choice { normalize: Normalization::Byte, value: ChoiceValue::Probability });
+    assert_eq!((choice.metric, choice.scorer.range(), choice.gating), (MetricKind::Mean, Some((0.0, 1.0)), true));
+    let f1 = task("kind = \"generate\"\ntarget = \"{{ a }}\"\nscorer = \"f1\"");
+    assert_eq!((f1.metric, f1.scorer.range()), (MetricKind::Mean, Some((0.0, 1.0))));
+    assert_eq!(task("kind = \"choice\"\ntarget = \"{{ a }}\"").scorer.range(), None);
+    assert_snapshot!(faults(&suite("kind = \"choice\"\ntarget = \"{{ a }}\"\nscorer = { kind = \"choice\", value = \"probabilty\" }")), @r#"
+    `value` is one of right, probability, not `probabilty`
+     --> suite.toml:8:37
+      |
+    8 | scorer = { kind = "choice", value = "probabilty" }
+      |                                     ^^^^^^^^^^^^
+      = hint: did you mean `probability`?
+    "#);
+    assert_snapshot!(faults(&suite("kind = \"generate\"\ntarget = \"{{ a }}\"\nscorer = { kind = \"exact\", value = \"right\" }")), @r#"
+    `value` is a setting of scorer choice
+     --> suite.toml:8:36
+      |
+    8 | scorer = { kind = "exact", value = "right" }
+      |                                    ^^^^^^^
+      = hint: remove it
+    "#);
 }

@@ -238,9 +238,9 @@ fn the_template_lacks_nothing_but_the_models_and_the_suite_that_it_names() {
        = hint: paths start from the plan's folder
 
     there is no model models/my-model-q4_k_m.gguf
-      --> plan.toml:21:9
+      --> plan.toml:22:9
        |
-    21 | model = "models/my-model-q4_k_m.gguf"
+    22 | model = "models/my-model-q4_k_m.gguf"
        |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        = hint: paths start from the plan's folder
 
@@ -251,4 +251,23 @@ fn the_template_lacks_nothing_but_the_models_and_the_suite_that_it_names() {
       |          ^^^^^^^^^^^^^^^^^^^^^^^^
       = hint: suite paths start from the plan's folder
     "#);
+}
+
+#[test]
+fn samples_are_asked_at_least_once_and_repeats_of_a_model_in_this_process_are_told_of() {
+    assert_snapshot!(changed("plan.toml", "\"model\"", "\"model\"\nrepeats = 0"), @r"
+    `repeats` must be from 1 to 100
+     --> plan.toml:7:11
+      |
+    7 | repeats = 0
+      |           ^
+      = hint: it is how often each sample is asked; 2 shows how much a model differs from itself
+    ");
+    let place = Place::new();
+    place.change("plan.toml", "\"model\"", "\"model\"\nrepeats = 3");
+    let plan = place.load();
+    assert_eq!((plan.subjects[0].repeats, plan.subjects[1].repeats), (3, 1));
+    assert_snapshot!(plan.warnings.join("\n"), @"repeats of canary will be equal, answer by answer: a model in this process gives the same answer to the same request, and no task here has a temperature above 0");
+    place.change("suite.toml", "slice", "temperature = 0.5\nslice");
+    assert_eq!(place.load().warnings, Vec::<String>::new());
 }

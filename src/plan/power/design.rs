@@ -1,0 +1,214 @@
+//! Designs: what is asked on a gating task or slice, and by which test it will be judged.
+
+use std::collections::BTreeMap;
+
+use crate::domain::{MetricKind, Policy, RequestKind, Sample, Subject, Task, TaskName, Tolerance};
+use crate::plan::{PlannedTask, rules};
+use crate::stats;
+
+/// Below this many items the exact interval decides, not the score's.
+pub(super) const SCORE_FROM: u64 = 50;
+/// Fewest items, and fewest clusters, that are judged at all.
+const FEWEST: u64 = 10;
+/// Fewest items that differ for a t interval to decide.
+const DIFFERING: u64 = 20;
+/// How alike the items of a cluster are taken to be before the data tell: the share of the variance between clusters.
+const SUPPOSED_ICC: f64 = 0.1;
+/// Bets of the betting bound.
+const BETS: u32 = 20;
+
+/// Samples that share clusters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clusters {
+    /// How many clusters there are; a sample without one is one of its own.
+    pub count: u64,
+    /// The design effect that their sizes imply at an intraclass correlation of 0.1; at least 1.
+    pub deff: f64,
+    /// Degrees of freedom of the critical value.
+    pub df: f64,
+}
+
+/// What is asked on a task or a slice, and how it is judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Design {
+    /// The task.
+    pub task: TaskName,
+    /// The slice of it; the task as a whole where none.
+    pub slice: Option<String>,
+    /// Samples asked.
+    pub samples: u64,
+    /// Set where samples share clusters.
+    pub clusters: Option<Clusters>,
+    /// Whether scores are numbers (or means over repeated answers) rather than right or wrong.
+    pub numeric: bool,
+    /// How often (canary, least often asked variant) are asked each sample.
+    pub repeats: (u32, u32),
+    /// What may be lost.
+    pub tolerance: Tolerance,
+    /// One-sided error rate.
+    pub alpha: f64,
+    /// Whether only methods decide that hold at any number of items.
+    pub strict: bool,
+    /// Where a healthy canary's score is expected, by the middle of the suite's band; none where it has none.
+    pub expected: Option<f64>,
+}
+
+/// Why no answers could ever pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Never {
+    /// Fewer samples than a pass takes without a single flip.
+    Samples {
+        /// What it takes.
+        least: u64,
+    },
+    /// Fewer clusters than are judged at all.
+    Clusters {
+        /// What it takes.
+        least: u64,
+    },
+}
+
+/// How a design's samples will be judged.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Test {
+    /// Tango's score test of independent pairs.
+    Score,
+    /// Fay and Lumbard's exact test.
+    Exact,
+    /// Tango's on counts divided by a design effect, with t.
+    Clustered(Clusters),
+    /// The score test of a ratio.
+    Ratio,
+    /// Student's t of differences, or of the contrast B − ρA; clusters swell its variance.
+    Mean(Option<Clusters>),
+}
+
+impl Design {
+    /// The designs of everything that gates by a loss: tasks in the plan's order, each followed by its gating slices.
+    #[must_use]
+    pub fn all(policy: &Policy, subjects: &[Subject], tasks: &[PlannedTask]) -> Vec<Self> {
+        let mut designs = Vec::new();
+        for planned in tasks.iter().filter(|planned| planned.task.metric != MetricKind::Perplexity) {
+            let all: Vec<&Sample> = planned.samples.iter().collect();
+            if rules::gates(policy, planned) {
+                designs.push(Self::of(policy, subjects, &planned.task, (None, &all)));
+            }
+            let name = &planned.task.name;
+            let own = policy.tasks.iter().filter(|rule| rule.task == *name).filter_map(|rule| rule.slice.as_deref());
+            for slice in own.filter(|slice| policy.gates_slice(name, slice)) {
+                let samples: Vec<&Sample> = all.iter().copied().filter(|s| s.slice.as_deref() == Some(slice)).collect();
+                designs.push(Self::of(policy, subjects, &planned.task, (Some(slice), &samples)));
+            }
+        }
+        designs
+    }
+
+    fn of(policy: &Policy, subjects: &[Subject], task: &Task, (slice, samples): (Option<&str>, &[&Sample])) -> Self {
+        let canary = subjects.first().map_or(1, |canary| canary.repeats);
+        let variants = subjects.iter().skip(1).map(|variant| variant.repeats).min().unwrap_or(1);
+        let most = subjects.iter().map(|subject| subject.repeats).max().unwrap_or(1);
+        Self {
+            task: task.name.clone(),
+            slice: slice.map(str::to_owned),
+            samples: samples.len() as u64,
+            clusters: clusters(samples),
+            numeric: task.metric == MetricKind::Mean || most > 1 && varies(task),
+            repeats: (canary, variants),
+            tolerance: match slice {
+                None => policy.tolerance_of(&task.name),
+                Some(slice) => policy.tolerance_of_slice(&task.name, slice),
+            },
+            alpha: policy.alpha,
+            strict: policy.strict,
+            expected: task.band.map(|band| f64::midpoint(band.low, band.high)),
+        }
+    }
+
+    /// Why it can never pass, whatever is answered; none where it can. Of a canary that is right on a share `canary`.
+    #[must_use]
+    pub fn never(&self, canary: f64) -> Option<Never> {
+        if self.clusters.is_some_and(|clusters| clusters.count < FEWEST) {
+            return Some(Never::Clusters { least: FEWEST });
+        }
+        let least = self.floor(canary);
+        (self.samples < least).then_some(Never::Samples { least })
+    }
+
+    /// Fewest samples with which a pass is possible at all: what it takes where not one answer flips, of a canary that is right
+    /// on a share `canary`, which matters to a recovery only.
+    #[must_use]
+    pub fn floor(&self, canary: f64) -> u64 {
+        let above = |bound: f64| (bound.floor() as u64).saturating_add(1);
+        // A margin of 1 − ρ among the items that the canary has right is what a recovery asks for without a flip.
+        let (margin, share) = match self.tolerance {
+            Tolerance::Margin(margin) => (margin, 1.0),
+            Tolerance::Recovery(rho) => (1.0 - rho, canary.clamp(1e-3, 1.0)),
+        };
+        let floors = stats::ni_floor(margin, self.alpha);
+        let least = match self.test() {
+            Test::Score | Test::Exact if self.strict => floors.exact,
+            Test::Score | Test::Exact if floors.exact < SCORE_FROM => floors.exact,
+            Test::Score | Test::Exact => floors.tango.max(SCORE_FROM),
+            Test::Ratio => (floors.tango as f64 / share).ceil() as u64,
+            Test::Clustered(Clusters { deff, df, .. }) => {
+                stats::t_quantile(1.0 - self.alpha, df).map_or(u64::MAX, |t| above(deff * t * t * (1.0 / margin - 1.0)))
+            }
+            Test::Mean(_) if self.strict => betting_floor(margin * share, self.alpha),
+            Test::Mean(_) => betting_floor(margin * share, self.alpha).min(DIFFERING),
+        };
+        least.max(FEWEST)
+    }
+
+    pub(super) fn test(&self) -> Test {
+        match (self.tolerance, self.clusters) {
+            (_, clusters) if self.numeric => Test::Mean(clusters),
+            (Tolerance::Recovery(_), Some(clusters)) => Test::Mean(Some(clusters)),
+            (Tolerance::Recovery(_), None) => Test::Ratio,
+            (Tolerance::Margin(_), Some(clusters)) => Test::Clustered(clusters),
+            (Tolerance::Margin(_), None) if self.strict || self.samples < SCORE_FROM => Test::Exact,
+            (Tolerance::Margin(_), None) => Test::Score,
+        }
+    }
+}
+
+/// Whether asking again can give another answer.
+fn varies(task: &Task) -> bool {
+    task.kind != RequestKind::Choice && task.temperature > 0.0
+}
+
+/// The clusters of samples; none where no two share one.
+fn clusters(samples: &[&Sample]) -> Option<Clusters> {
+    let mut sizes: BTreeMap<&str, u64> = BTreeMap::new();
+    for cluster in samples.iter().filter_map(|sample| sample.cluster.as_deref()) {
+        *sizes.entry(cluster).or_default() += 1;
+    }
+    let alone = samples.iter().filter(|sample| sample.cluster.is_none()).count();
+    let sizes: Vec<u64> = sizes.into_values().chain(std::iter::repeat_n(1, alone)).collect();
+    if sizes.len() == samples.len() {
+        return None;
+    }
+    let unflipped: Vec<(u64, u64, u64)> = sizes.iter().map(|&size| (size, 0, 0)).collect();
+    // One cluster has neither a design effect nor degrees of freedom: it is refused by its count.
+    let deff = stats::deff_by_design(&sizes, SUPPOSED_ICC).unwrap_or(f64::MAX);
+    let df = stats::tango_cluster(&unflipped, 0.0, 0.0).and_then(|clustered| clustered.df).unwrap_or(1.0);
+    Some(Clusters { count: sizes.len() as u64, deff, df })
+}
+
+/// Fewest items whose betting bound passes a margin where nothing differs: the least n at which the mean of (1 + γm/(1−m))ⁿ
+/// over the bets γ reaches 1/α (Waudby-Smith and Ramdas 2024).
+fn betting_floor(margin: f64, alpha: f64) -> u64 {
+    let gain = |bet: u32| f64::from(bet) / f64::from(BETS + 1) * margin / (1.0 - margin);
+    let wealth = |n: u64| (1..=BETS).map(|bet| (n as f64 * gain(bet).ln_1p()).exp()).sum::<f64>() / f64::from(BETS);
+    let (mut low, mut high) = (0, 1);
+    while wealth(high) < 1.0 / alpha {
+        (low, high) = (high, high.saturating_mul(2));
+        if high == u64::MAX {
+            return high;
+        }
+    }
+    while high - low > 1 {
+        let middle = low + (high - low) / 2;
+        if wealth(middle) < 1.0 / alpha { low = middle } else { high = middle }
+    }
+    high
+}

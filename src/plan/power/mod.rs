@@ -1,0 +1,11 @@
+//! What a plan's gating tasks can show before anything is asked: how many samples a pass takes, how likely it is, and which
+//! tasks can never pass.
+
+mod design;
+mod exact;
+mod outlook;
+#[cfg(test)]
+mod tests;
+
+pub use design::{Clusters, Design, Never};
+pub use outlook::{Expected, Outlook, Planned, Spread};
