@@ -6,6 +6,7 @@
 
 mod attempts;
 mod budget;
+mod course;
 mod decision;
 mod evidence;
 mod fairness;
@@ -21,6 +22,7 @@ pub(crate) mod wording;
 use crate::analysis::{self, Comparisons, Record, Unscored};
 use crate::domain::{OnDoubt, Policy, Role, SubjectName, TaskName, Verdict};
 
+pub use course::{Asking, Course, Ending, Terms};
 pub use decision::{Decision, Early, EarlyBy, Evidence, Finding, Loss, Method, Rule, Spent, SubjectDecision};
 pub(crate) use evidence::note_word;
 pub use warning::{Code, Warning};
