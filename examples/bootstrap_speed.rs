@@ -1,4 +1,5 @@
 //! Times a BCa bootstrap of a mean: `cargo run --release --example bootstrap_speed -- [items] [replicates]`.
+#![allow(clippy::print_stdout)]
 
 use std::time::Instant;
 

@@ -203,3 +203,192 @@ fn few_tokens_have_no_uncertainty_and_lists_must_match() {
     assert_eq!((of.ppl_ratio, of.mean_kld_unc, of.by_document), (1.0, 0.0, None));
     assert_eq!(kld_stats(TokenColumns { kld: &column[..1], ..tokens }), None);
 }
+
+fn differences() -> impl Strategy<Value = Vec<f64>> {
+    prop::collection::vec((-20..=20_i32).prop_map(|d| f64::from(d) / 20.0), 1..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn betting_bounds_depend_on_the_counts_alone_and_mirror(mut d in differences(), alpha in 0.01..0.2_f64) {
+        let of = betting_interval(&d, 1.0, alpha, 20).expect("in the domain");
+        prop_assert!(-1.0 <= of.lower && of.lower <= of.estimate && of.estimate <= of.upper && of.upper <= 1.0);
+        d.reverse();
+        let reversed = betting_interval(&d, 1.0, alpha, 20).expect("in the domain");
+        prop_assert_eq!((of.lower, of.upper), (reversed.lower, reversed.upper));
+        let negated: Vec<f64> = d.iter().map(|d| -d).collect();
+        let mirror = betting_interval(&negated, 1.0, alpha, 20).expect("in the domain").mirrored();
+        prop_assert!((mirror.lower - of.lower).abs() < 1e-9 && (mirror.upper - of.upper).abs() < 1e-9);
+    }
+
+    #[test]
+    fn betting_bound_of_counts_is_that_of_the_list(b in 0..30_u64, c in 0..30_u64, more in 0..200_u64) {
+        let mut list = vec![-1.0; b as usize];
+        list.extend(vec![1.0; c as usize]);
+        list.extend(vec![0.0; more as usize]);
+        let counted = betting_counts(&PairTable::of_flips(b, c, b + c + more), 0.05, 20).expect("in the domain");
+        let listed = betting_interval(&list, 1.0, 0.05, 20).expect("in the domain");
+        prop_assert!((counted.lower - listed.lower).abs() < 1e-12 && (counted.upper - listed.upper).abs() < 1e-12);
+    }
+
+    #[test]
+    fn wealth_reaches_its_threshold_just_where_the_bound_clears_the_margin(d in differences(), margin in 0.01..0.5_f64) {
+        let mut bets = Betting::about_margin(20, margin, 1.0).expect("in the domain");
+        prop_assert!(d.iter().all(|d| bets.push_difference(*d, 1.0)));
+        let (of, least) = (betting_interval(&d, 1.0, 0.05, 20).expect("in the domain"), 20.0_f64.ln());
+        prop_assume!((bets.log_pass() - least).abs() > 1e-9 && (bets.log_fail() - least).abs() > 1e-9);
+        prop_assert_eq!(of.lower > -margin, bets.log_pass() > least);
+        prop_assert_eq!(of.upper < -margin, bets.log_fail() > least);
+    }
+
+    #[test]
+    fn bootstrap_does_not_depend_on_the_order_of_the_items(mut d in differences(), seed in any::<u64>()) {
+        let how = Resampling { replicates: 200, seed, ..Resampling::default() };
+        let before = bootstrap_mean(&d, &how);
+        d.reverse();
+        prop_assert_eq!(before, bootstrap_mean(&d, &how));
+    }
+
+    #[test]
+    fn sign_flips_of_ones_are_the_exact_test_of_mcnemar(b in 0..40_u64, c in 0..40_u64, zeros in 0..5_usize) {
+        let mut list = vec![-1.0; b as usize];
+        list.extend(vec![1.0; c as usize]);
+        list.extend(vec![0.0; zeros]);
+        let (of, exact) = (signflip_exact(&list).expect("whole numbers are counted"), mcnemar(b, c));
+        prop_assert!((of.p_worse - exact.p_worse_exact).abs() < 1e-12 && (of.p_better - exact.p_better_exact).abs() < 1e-12);
+        prop_assert!((of.p_two_sided - exact.p_exact).abs() < 1e-12);
+    }
+
+    #[test]
+    fn boundaries_spend_their_error_rate_and_no_more(
+        steps in prop::collection::vec(0.02..1.0_f64, 1..6), alpha in 0.005..0.2_f64,
+    ) {
+        let all: f64 = steps.iter().sum();
+        let mut reached = 0.0;
+        let fractions: Vec<f64> = steps.iter().map(|step| { reached += step / all; reached }).collect();
+        for kind in [Boundary::Pocock, Boundary::ObrienFleming, Boundary::LanDemetsObf, Boundary::LanDemetsPocock] {
+            let of = group_sequential(&fractions, alpha, kind).expect("in the domain");
+            prop_assert!((of.spent().last().expect("a look") - alpha).abs() < 1e-9);
+            prop_assert!(of.bounds().iter().all(|bound| *bound >= normal_quantile(1.0 - alpha) - 1e-9));
+        }
+    }
+
+    #[test]
+    fn one_more_loss_at_the_last_look_never_improves_a_sequential_verdict(b in 0..40_u64, c in 0..40_u64, margin in 0.005..0.1_f64) {
+        let verdict = |b: u64| {
+            let looks = [PairTable::of_flips(b / 2, c / 2, 300), PairTable::of_flips(b, c, 600)];
+            sequential_verdict(&looks, &[0.5, 1.0], margin, 0.05, 0.05).expect("in the domain").verdict
+        };
+        prop_assert!(verdict(b + 2) >= verdict(b));
+    }
+
+    #[test]
+    fn no_number_makes_a_later_function_panic_or_answer_nan(
+        a in any::<u64>(), b in any::<u64>(), n in any::<u64>(), x in any::<f64>(), y in any::<f64>(), z in any::<f64>(), w in -1.0..1.0_f64,
+    ) {
+        let how = Resampling { replicates: 50, conf: x, seed: a, stream: b };
+        let table = PairTable { n11: n, n10: a, n01: b, n00: n };
+        let values = [x, y, z, w, 0.0, 1.0];
+        let limits = [
+            betting_interval(&[w, -w, 0.5], 1.0, 0.05, 20), betting_interval(&values, x, y, 20), betting_counts(&table, 0.05, 20),
+            betting_counts(&table, x, 3), cluster_bootstrap_t(&[(x, y), (y, z), (z, x)], &how),
+            hl_paired(&[w, 0.3, 0.1], x).map(|of| of.interval),
+        ];
+        for of in limits.into_iter().flatten().filter(|of| of.estimate.is_finite()) {
+            prop_assert!(!of.lower.is_nan() && !of.upper.is_nan(), "{of:?}");
+        }
+        let _ = (hgkelly_case(&values, x, y, 5, &[3, 6]), hgkelly_wor(&values, n, x, 7), hedged_cs(&values, x, 50));
+        let _ = (bootstrap_mean(&values, &how), cluster_bootstrap(&[(x, y), (y, z)], &how), quantile_ratio(&values, &values, w, 2, &how));
+        let _ = (bca_from_replicates(x, &values, Some(y), z), exhaustive_bootstrap_mean(&values[..4], x));
+        let _ = (signflip(&values, &how), cluster_signflip(&values, &[1, 1, 2, 2, 3, 3], &how), hl_paired(&values, x));
+        let _ = (wilcoxon(&values, Zeros::Pratt), mann_whitney(&values, &[x, w]), cuped(&values, &[w, x, y, z, 1.0, 2.0], x, y));
+        let _ = (neyman(a, &[(b, w.abs()), (n, 0.0), (7, x)]), neyman(a, &[(b, w.abs()), (n, 0.0)]));
+        let _ = (clustered_mcnemar(&[table, PairTable::of_flips(1, 2, 3), table.mirrored()]), obf_spending(x, y));
+        let _ = (GroupSequential::new(&[x, y, z], w), GroupSequential::new(&[0.3, x], 0.05));
+        let _ = (sequential_verdict(&[table, table], &[0.4, 0.9], w, 0.05, 0.01), Betting::new(20, x).map(|mut bets| bets.push(y)));
+    }
+}
+
+#[test]
+fn looks_at_other_fractions_than_planned_still_spend_at_most_the_error_rate() {
+    let planned = GroupSequential::new(&[0.25, 0.5, 0.75, 1.0], 0.05).expect("in the domain");
+    let early = GroupSequential::new(&[0.2, 0.5, 0.75, 0.97], 0.05).expect("in the domain");
+    assert!(early.bounds()[0] > planned.bounds()[0] && early.spent()[3] < 0.05);
+    let closing = GroupSequential::closing(&[0.2, 0.5, 0.75, 0.97], 0.05).expect("in the domain");
+    assert_eq!(closing.spent().last(), Some(&0.05));
+    assert!(closing.bounds()[3] < early.bounds()[3]);
+    assert_eq!(GroupSequential::new(&[0.5, 0.5], 0.05), None);
+    assert_eq!(GroupSequential::new(&[], 0.05), None);
+}
+
+#[test]
+fn looks_that_may_spend_nothing_observable_have_an_infinite_boundary() {
+    let of = GroupSequential::new(&[0.001, 1.0], 0.05).expect("in the domain");
+    assert_eq!(of.bounds()[0], f64::INFINITY);
+    assert!((of.bounds()[1] - normal_quantile(0.95)).abs() < 1e-9);
+}
+
+#[test]
+fn bound_of_many_different_values_is_that_of_their_counts() {
+    // Just below and just above the number of values from which they are multiplied instead of counted.
+    let list = |n: u32| (0..n).map(|i| (f64::from(i) * 0.754_877_666_2).fract() - 0.45).collect::<Vec<f64>>();
+    let (few, many) = (list(4000), list(40_000));
+    let repeated: Vec<f64> = few.iter().flat_map(|v| [*v; 10]).collect();
+    let (listed, counted) = (betting_interval(&many, 1.0, 0.05, 20), betting_interval(&repeated, 1.0, 0.05, 20));
+    let (listed, counted) = (listed.expect("in the domain"), counted.expect("in the domain"));
+    assert!((listed.lower - counted.lower).abs() < 2e-4 && (listed.upper - counted.upper).abs() < 2e-4, "{listed:?} {counted:?}");
+}
+
+#[test]
+fn all_zero_differences_are_bounded_between_the_rule_of_three_and_its_share_of_the_grid() {
+    let of = betting_counts(&PairTable::of_flips(0, 0, 150), 0.05, 20).expect("in the domain");
+    let (least, most) = (20.0_f64.ln() / 150.0, (20.0_f64.ln() + 20.0_f64.ln()) / 150.0);
+    assert!(least < of.upper && of.upper < most && (of.upper - 0.030).abs() < 5e-4, "{of:?}");
+    assert_eq!(betting_interval(&[], 1.0, 0.05, 20).map(|of| (of.lower, of.upper)), Some((-1.0, 1.0)));
+    assert_eq!(betting_interval(&[1.5], 1.0, 0.05, 20), None);
+}
+
+#[test]
+fn drawn_sign_flips_agree_with_counted_ones() {
+    let d: Vec<f64> = (0..36).map(|i| (f64::from(i) * 0.618_033_988_7).fract() - 0.42).collect();
+    let counted = signflip_exact(&d).expect("few values are enumerated");
+    let more: Vec<f64> = d.iter().copied().chain([1e-9, -1.3e-9, 1.7e-9, -1.1e-9, 1.9e-9]).collect();
+    let drawn = signflip(&more, &Resampling::default()).expect("finite values");
+    assert!(counted.exact && !drawn.exact);
+    assert!((counted.p_better - drawn.p_better).abs() < 0.012, "{counted:?} {drawn:?}");
+}
+
+#[test]
+fn bootstrap_t_of_equal_clusters_is_near_their_t_interval() {
+    let clusters: Vec<(f64, f64)> = (0..200).map(|i| ((f64::from(i) * 0.618_033_988_7).fract() * 50.0, 50.0)).collect();
+    let of = cluster_bootstrap_t(&clusters, &Resampling::default()).expect("clusters vary");
+    let values: Vec<f64> = clusters.iter().map(|(sum, size)| sum / size).collect();
+    let by_t = cluster_mean(&values, &(0..200).collect::<Vec<u32>>(), 0.9)
+        .and_then(|mean| mean.interval(0.9))
+        .expect("several clusters");
+    assert!((of.lower - by_t.lower).abs() < 2e-3 && (of.upper - by_t.upper).abs() < 2e-3, "{of:?} {by_t:?}");
+    let bca = cluster_bootstrap(&clusters, &Resampling::default()).and_then(|of| of.bca).expect("clusters vary");
+    assert!((bca.lower - by_t.lower).abs() < 2e-3 && (bca.upper - by_t.upper).abs() < 2e-3, "{bca:?} {by_t:?}");
+}
+
+#[test]
+fn ratio_of_quantiles_of_proportional_times_has_no_spread() {
+    let a: Vec<f64> = (1..=60).map(|i| 10.0 + (f64::from(i) * 0.37).fract()).collect();
+    let b: Vec<f64> = a.iter().map(|t| 1.5 * t).collect();
+    for block in [1, 5] {
+        let of =
+            quantile_ratio(&a, &b, 0.9, block, &Resampling { replicates: 300, ..Resampling::default() }).expect("in the domain");
+        assert!(
+            (of.estimate - 1.5).abs() < 1e-12 && (of.percentile.0 - 1.5).abs() < 1e-9 && (of.percentile.1 - 1.5).abs() < 1e-9
+        );
+    }
+    assert_eq!(quantile_ratio(&a, &b, 0.9, 40, &Resampling::default()), None);
+}
+
+#[test]
+fn flips_of_few_clusters_cannot_be_significant() {
+    let of = cluster_signflip(&[1.0, 1.0, 1.0, 1.0], &["a", "a", "b", "b"], &Resampling::default()).expect("finite values");
+    assert_eq!((of.p_better, of.exact), (0.25, true));
+}

@@ -78,6 +78,7 @@ fn compare(place: &str, got: &Value, expected: &Value, tol: Tolerance, faults: &
         }
         // A function that is undefined for the input has no results: each must be expected to be none.
         (Value::Null, Value::Object(expected)) if expected.values().all(Value::is_null) => {}
+        (Value::Null, Value::String(word)) if word == "nan" => {}
         _ if got == expected => {}
         _ => faults.push(format!("{place}: got {got}, expected {expected}")),
     }

@@ -12,7 +12,7 @@ impl Input<'_> {
     }
 
     pub(super) fn count(&self, key: &str) -> u64 {
-        self.0[key].as_u64().unwrap_or_else(|| panic!("{key} is a count"))
+        counted(&self.0[key])
     }
 
     pub(super) fn list(&self, key: &str) -> &[Value] {
@@ -28,7 +28,7 @@ impl Input<'_> {
     }
 
     pub(super) fn counts(&self, key: &str) -> Vec<u64> {
-        self.list(key).iter().map(|v| v.as_u64().expect("a count")).collect()
+        self.list(key).iter().map(counted).collect()
     }
 
     pub(super) fn table(&self) -> PairTable {
@@ -41,7 +41,8 @@ impl Input<'_> {
 }
 
 pub(super) fn counted(value: &Value) -> u64 {
-    value.as_u64().expect("a count")
+    let whole = || value.as_f64().filter(|v| *v >= 0.0 && v.fract() == 0.0).map(|v| v as u64);
+    value.as_u64().or_else(whole).unwrap_or_else(|| panic!("{value} is not a count"))
 }
 
 /// A number; `null` and "nan" are NaN, "inf" and "-inf" the infinities.

@@ -349,13 +349,12 @@ fn kld(input: &Input<'_>) -> Value {
     }) else {
         return Value::Null;
     };
-    let by_document = of.by_document.expect("several documents");
     json!({
         "ppl_q": of.ppl_variant, "ppl_q_unc": of.ppl_variant_unc, "ppl_base": of.ppl_canary,
         "log_ppl_ratio": of.log_ppl_ratio, "log_ppl_ratio_unc": of.log_ppl_ratio_unc, "ppl_ratio": of.ppl_ratio,
         "ppl_ratio_unc": of.ppl_ratio_unc, "cor": optional(of.cor), "mean_kld": of.mean_kld,
         "mean_kld_unc": of.mean_kld_unc, "mean_dp": of.mean_dp, "mean_dp_unc": of.mean_dp_unc, "rms_dp": of.rms_dp,
-        "rms_dp_unc": optional(of.rms_dp_unc), "log_ppl_ratio_se_doc_cr1": by_document.log_ppl_ratio_se,
-        "mean_kld_se_doc_cr1": by_document.mean_kld_se, "ppl_ratio_ci95_doc": pair(Some(by_document.ppl_ratio_ci95)),
+        "rms_dp_unc": optional(of.rms_dp_unc), "log_ppl_ratio_se_doc_cr1": optional(of.by_document.map(|by| by.log_ppl_ratio_se)),
+        "mean_kld_se_doc_cr1": optional(of.by_document.map(|by| by.mean_kld_se)), "ppl_ratio_ci95_doc": pair(of.by_document.map(|by| by.ppl_ratio_ci95)),
     })
 }
