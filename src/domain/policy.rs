@@ -243,6 +243,12 @@ impl Policy {
         self.rules_of(task, Some(slice)).any(|rule| rule.gating != Some(false))
     }
 
+    /// Whether some rule is about a slice.
+    #[must_use]
+    pub fn names_slice(&self, task: &TaskName, slice: &str) -> bool {
+        self.rules_of(task, Some(slice)).next().is_some()
+    }
+
     /// The rules about a task, or about one slice of it.
     fn rules_of<'a>(&'a self, task: &'a TaskName, slice: Option<&'a str>) -> impl Iterator<Item = &'a TaskRule> {
         self.tasks.iter().filter(move |rule| rule.task == *task && rule.slice.as_deref() == slice)

@@ -55,6 +55,13 @@ pub enum Method {
     },
     /// The constrained maximum-likelihood score of a ratio of paired proportions.
     RatioScore,
+    /// The same over clusters: its score divided by the root of a design effect, with t in the place of z.
+    ClusteredRatio {
+        /// The design effect, as for [`Method::ClusteredTango`].
+        deff: f64,
+        /// Degrees of freedom of t.
+        df: f64,
+    },
     /// Student's paired t over items.
     PairedT,
     /// The clustered standard error CR2 with t.
@@ -74,6 +81,7 @@ impl Method {
             Self::FayLumbard => "fay-lumbard",
             Self::ClusteredTango { .. } => "tango-clustered",
             Self::RatioScore => "ratio-score",
+            Self::ClusteredRatio { .. } => "ratio-score-clustered",
             Self::PairedT => "paired-t",
             Self::ClusteredT => "cr2-t",
             Self::Betting => "betting",
@@ -135,6 +143,15 @@ pub struct Loss {
     pub note: Option<Annotation>,
     /// Set where the subject was asked no more before the last sample.
     pub early: Option<Early>,
+}
+
+/// The word for an annotation in `results.json`.
+pub(crate) fn note_word(note: Annotation) -> &'static str {
+    match note {
+        Annotation::DetectableRegressionWithinMargin => "DETECTABLE_REGRESSION_WITHIN_MARGIN",
+        Annotation::Improvement => "IMPROVEMENT",
+        Annotation::SignificantRegressionSizeUnresolved => "SIGNIFICANT_REGRESSION_SIZE_UNRESOLVED",
+    }
 }
 
 /// The numbers behind a finding about a budget.

@@ -1,7 +1,7 @@
 //! The rules before all others: the run is complete, and canary and variant were asked the same thing in the same form.
 
 use super::wording::count;
-use super::{Case, Finding, Rule};
+use super::{Case, Finding, Rule, course};
 use crate::domain::{EngineSpec, Identity, Role, Verdict};
 
 /// Whether the run is complete, and whether the comparison is fair.
@@ -53,6 +53,9 @@ fn unfair(case: &Case<'_>) -> Option<String> {
         if record.changed.contains(name) {
             return Some(format!("'{name}' was another model after a resume than before it: start a new run"));
         }
+    }
+    if let Some(fault) = course::unfounded(record, &case.comparisons.tasks, case.subject) {
+        return Some(fault);
     }
     match (record.identities.get(&canary.name), record.identities.get(case.subject)) {
         (Some(canary), Some(variant)) => differs(canary, variant),

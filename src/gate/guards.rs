@@ -1,28 +1,31 @@
 //! The guards: what makes a verdict weaker than it looks, found in the data.
 
+use super::loss::{Asked, Measured, Part};
+use super::side::ASYMMETRY;
 use super::wording::{count, plural, rough};
-use super::{Code, Warning, attempts, evidence, noise};
-use crate::analysis::{Asymmetry, Comparison, Comparisons, DistributionComparison, Record};
-use crate::domain::{Policy, Role, TaskCard};
+use super::{Code, Warning, attempts, method, noise};
+use crate::analysis::{Asymmetry, Comparisons, DistributionComparison, Record};
+use crate::domain::{Policy, Role};
 
 /// Fewer flips than this are few.
 const FEW_FLIPS: u64 = 20;
+/// Fewer differing numbers than this are few.
+const FEW_DIFFERENT: u64 = 30;
 /// Fewer documents than this are few.
 const FEW_DOCUMENTS: usize = 30;
 /// Fewer clusters than this are few.
 const FEW_CLUSTERS: usize = 30;
 /// A canary above this share of right answers leaves little to lose.
 const CEILING: f64 = 0.98;
-/// Level at which an asymmetry is worth a warning.
-const ASYMMETRY: f64 = 0.01;
 
 /// Every warning, by code, then in the plan's order. Controls give none: they are meant to be bad.
 pub(super) fn warnings(record: &Record, comparisons: &Comparisons, policy: &Policy) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for comparison in comparisons.tasks.iter().filter(|c| c.role == Role::Variant) {
         if let Some(card) = record.task(&comparison.task).filter(|card| policy.gates(&card.name, card.gating)) {
-            of_comparison(&mut warnings, comparison, policy);
-            of_canary(&mut warnings, comparison, card, policy);
+            let part = Asked::plainly(comparison, card, policy).whole();
+            of_comparison(&mut warnings, &part);
+            of_canary(&mut warnings, &part);
         }
     }
     for distribution in comparisons.distributions.iter().filter(|d| d.role == Role::Variant) {
@@ -45,22 +48,21 @@ pub(super) fn warnings(record: &Record, comparisons: &Comparisons, policy: &Poli
     warnings
 }
 
-fn of_comparison(warnings: &mut Vec<Warning>, comparison: &Comparison, policy: &Policy) {
-    let (table, n) = (&comparison.paired.table, comparison.paired.n());
+fn of_comparison(warnings: &mut Vec<Warning>, part: &Part<'_>) {
+    let (comparison, n) = (part.asked.comparison, part.pairs.n());
     let mut warn = |code, detail| {
         let (subject, task) = (Some(comparison.subject.clone()), Some(comparison.task.clone()));
         warnings.push(Warning { code, subject, task, detail });
     };
-    let right = comparison.paired.canary.map_or(1.0, |canary| canary.estimate);
-    let (margin, alpha) = (policy.tolerance_of(&comparison.task).margin_at(right), policy.alpha);
-    let flips = table.n10 + table.n01;
-    if n > 0 && flips < FEW_FLIPS {
+    let flips = part.pairs.differing();
+    if n > 0 && flips < few_flips(part) {
         warn(Code::LowDiscordance, format!("{flips} {}", plural(flips, "flip")));
     }
-    let testable = n > 0 && margin > 0.0 && margin < 1.0 && alpha > 0.0 && alpha < 0.5;
-    if let Some(needed) = testable.then(|| evidence::needed_without_loss(table, margin, alpha)).flatten()
+    let method = (n > 0 && part.is_testable()).then(|| Measured::of(part).method);
+    if let Some(method) = method
+        && let Some(needed) = method::needed_without_loss(method, &part.pairs, &part.question)
         && n < needed
-        && n >= evidence::floor(margin, alpha)
+        && n >= method::floor(method, &part.pairs, &part.question)
     {
         warn(Code::Underpowered, format!("{} items, about {} needed", count(n), count(rough(needed))));
     }
@@ -73,17 +75,21 @@ fn of_comparison(warnings: &mut Vec<Warning>, comparison: &Comparison, policy: &
     }
 }
 
-fn of_canary(warnings: &mut Vec<Warning>, comparison: &Comparison, card: &TaskCard, policy: &Policy) {
+/// Fewer differing pairs than this are few: of numbers more than of right and wrong.
+fn few_flips(part: &Part<'_>) -> u64 {
+    if part.pairs.means.is_some() { FEW_DIFFERENT } else { FEW_FLIPS }
+}
+
+fn of_canary(warnings: &mut Vec<Warning>, part: &Part<'_>) {
+    let (comparison, card) = (part.asked.comparison, part.asked.card);
     let mut warn = |code, detail| {
         warnings.push(Warning { code, subject: None, task: Some(card.name.clone()), detail });
     };
-    let right = comparison.paired.canary.map_or(1.0, |canary| canary.estimate);
-    let (margin, alpha) = (policy.tolerance_of(&card.name).margin_at(right), policy.alpha);
-    if margin > 0.0 && margin < 1.0 && alpha > 0.0 && alpha < 0.5 {
-        let floor = evidence::floor(margin, alpha);
-        let n = comparison.paired.n();
+    if part.is_testable() {
+        let floor = method::floor(None, &part.pairs, &part.question);
+        let n = part.pairs.n();
         // Without a single pair something else is wrong than the number of items.
-        if n > 0 && n < floor {
+        if n > 0 && n < floor && part.pairs.means.is_none() {
             warn(Code::Floor, format!("{} items, at least {} needed", count(n), count(floor)));
         }
     }

@@ -1,208 +1,299 @@
-//! The margin rule: a right-or-wrong task's loss must be shown to be smaller than the margin.
+//! The loss rule: what a variant loses on a task, or on a slice of one, must be shown to be less than is tolerated.
 
-use super::wording::{count, interval as interval_text, plural, pp, rough, without_score};
-use super::{Case, Evidence, Finding, Loss, Method, Rule, evidence};
-use crate::analysis::Comparison;
-use crate::domain::{TaskCard, Verdict};
-use crate::stats::{Annotation, Interval};
+use super::course::Settled;
+use super::method::{self, Pairs, Question, Stand};
+use super::{Evidence, Finding, Loss, Method, Rule, reasons, side};
+use crate::analysis::{Comparison, SliceRow};
+use crate::domain::{Policy, TaskCard, Tolerance, Verdict};
+use crate::stats::Interval;
 
-/// Fewest pairs that are judged at all.
-const FEWEST: u64 = 10;
+/// Fewest pairs, and fewest clusters, that are judged at all.
+pub(super) const FEWEST: u64 = 10;
+/// Fewest clusters of which a strict policy accepts an answer.
+const FEWEST_STRICT: u64 = 30;
 /// Largest share of missing pairs that bounds are drawn for.
 const MOST_MISSING: f64 = 0.01;
 /// Level at which missing halves are said to lie on one side.
 const ONE_SIDED: f64 = 0.01;
 
-/// Above this, a number of items is not named: nobody has so many.
-const MOST_PRACTICAL: u64 = 1_000_000;
-
-/// One finding for each right-or-wrong task.
-pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
-    let own = case.comparisons.tasks.iter().filter(|c| c.subject == *case.subject);
-    own.filter_map(|comparison| Some(judge(case, comparison, case.record.task(&comparison.task)?))).collect()
+/// One subject's answers to one task before the gate.
+#[derive(Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// Its pairs with the canary's.
+    pub(super) comparison: &'a Comparison,
+    /// The task.
+    pub(super) card: &'a TaskCard,
+    /// The policy.
+    pub(super) policy: &'a Policy,
+    /// Whose answers have no score, and why, as a clause; empty where that is not known.
+    pub(super) unscored: &'a dyn Fn() -> String,
+    /// What early stopping makes of it.
+    pub(super) settled: Option<Settled>,
+    /// The canary's score over all samples, where the subject was not asked all of them.
+    pub(super) canary: Option<Interval>,
 }
 
-fn judge(case: &Case<'_>, comparison: &Comparison, card: &TaskCard) -> Finding {
-    let canary = comparison.paired.canary.map_or(1.0, |canary| canary.estimate);
-    let (margin, alpha) = (case.policy.tolerance_of(&card.name).margin_at(canary), case.policy.alpha);
-    let usable = margin > 0.0 && margin < 1.0 && alpha > 0.0 && alpha < 0.5;
-    let test = usable.then(|| Test::of(comparison, margin, alpha));
-    let (verdict, reason) = match &test {
-        None => (
-            Verdict::Invalid,
-            format!("a margin of {margin} at α = {alpha} cannot be tested: the margin lies between 0 and 1, α between 0 and 0.5"),
-        ),
-        Some(test) => test.verdict(case, comparison, card),
-    };
-    Finding {
-        rule: Rule::Loss,
-        task: Some(card.name.clone()),
-        slice: None,
-        gating: case.policy.gates(&card.name, card.gating),
-        verdict,
-        reason,
-        evidence: test.map(|test| Evidence::Loss(test.evidence(case, comparison, verdict))),
+impl<'a> Asked<'a> {
+    /// By what is in the comparison alone.
+    pub(super) fn plainly(comparison: &'a Comparison, card: &'a TaskCard, policy: &'a Policy) -> Self {
+        Self { comparison, card, policy, unscored: &String::new, settled: None, canary: None }
+    }
+
+    /// The task as a whole.
+    pub(super) fn whole(&self) -> Part<'a> {
+        let tolerance = self.policy.tolerance_of(&self.card.name);
+        Part::new(*self, None, Pairs::of(self.comparison, self.card), tolerance)
+    }
+
+    /// One slice of it.
+    pub(super) fn slice(&self, row: &'a SliceRow) -> Part<'a> {
+        let tolerance = self.policy.tolerance_of_slice(&self.card.name, &row.slice);
+        Part::new(*self, Some(row), Pairs::of_slice(self.comparison, row, self.card), tolerance)
     }
 }
 
-/// A task's margin test.
-struct Test {
-    margin: f64,
-    alpha: f64,
-    floor: u64,
-    method: Option<Method>,
-    delta: Option<Interval>,
+/// Pairs that are judged together, and what is asked of them.
+pub(super) struct Part<'a> {
+    pub(super) asked: Asked<'a>,
+    pub(super) slice: Option<&'a SliceRow>,
+    pub(super) pairs: Pairs<'a>,
+    pub(super) question: Question,
 }
 
-impl Test {
-    fn of(comparison: &Comparison, margin: f64, alpha: f64) -> Self {
-        let difference = evidence::difference(comparison, alpha);
-        let method = difference.map(|d| d.method);
-        let floor = method.map_or_else(|| evidence::floor(margin, alpha), |m| m.floor(margin, alpha));
-        Self { margin, alpha, floor, method, delta: difference.map(|d| d.delta) }
+impl<'a> Part<'a> {
+    fn new(asked: Asked<'a>, slice: Option<&'a SliceRow>, pairs: Pairs<'a>, tolerance: Tolerance) -> Self {
+        let policy = asked.policy;
+        // A task that was looked at more than once leaves each look, and each slice at it, less than the policy's level.
+        let alpha = asked.settled.map_or(policy.alpha, |settled| policy.alpha.min(0.5 * (1.0 - settled.confidence)));
+        let question = Question { tolerance, alpha, strict: policy.strict };
+        Self { asked, slice, pairs, question }
     }
 
-    /// Pairs that would settle the question.
-    fn needed(&self, comparison: &Comparison) -> Option<u64> {
-        let needed = evidence::needed(&comparison.paired.table, self.margin, self.alpha)?;
-        Some(self.method.map_or(needed, |m| m.swollen(needed)).max(self.floor))
+    /// The same pairs with another tolerance.
+    pub(super) fn by(mut self, tolerance: Tolerance) -> Self {
+        self.question.tolerance = tolerance;
+        self
     }
 
-    fn verdict(&self, case: &Case<'_>, comparison: &Comparison, card: &TaskCard) -> (Verdict, String) {
-        if let Some(fault) = self.fault(case, comparison, card) {
+    /// Whether early stopping has a part in it.
+    pub(super) fn is_settled(&self) -> bool {
+        self.asked.settled.is_some()
+    }
+
+    /// What the sequential test of the whole task says.
+    fn settled(&self) -> Option<Settled> {
+        self.asked.settled.filter(|_| self.slice.is_none())
+    }
+
+    /// The tolerated difference at the canary's score as measured.
+    pub(super) fn margin(&self) -> f64 {
+        self.question.tolerance.margin_at(self.pairs.canary.map_or(1.0, |canary| canary.estimate))
+    }
+
+    /// Samples that were asked.
+    pub(super) fn samples(&self) -> u64 {
+        self.slice.map_or(self.asked.comparison.asked, |_| self.pairs.n() + self.pairs.missing.total())
+    }
+
+    /// Whether the question makes sense at all.
+    pub(super) fn is_testable(&self) -> bool {
+        let alpha = self.asked.policy.alpha;
+        self.question.tolerance.is_testable() && alpha > 0.0 && alpha < 0.5 && self.question.alpha > 0.0
+    }
+
+    /// Whether the verdict depends on it.
+    fn gates(&self) -> bool {
+        let (policy, card) = (self.asked.policy, self.asked.card);
+        match self.slice {
+            None => policy.gates(&card.name, card.gating),
+            Some(row) => policy.gates_slice(&card.name, &row.slice),
+        }
+    }
+
+    /// Judges it, as a claim by itself.
+    pub(super) fn judge(&self) -> Finding {
+        if !self.is_testable() {
+            return self.finding(Verdict::Invalid, reasons::untestable(self), None);
+        }
+        let measured = Measured::of(self);
+        let (verdict, reason) = measured.verdict(self);
+        let loss = measured.evidence(self, verdict);
+        self.finding(verdict, reason, Some(Evidence::Loss(loss)))
+    }
+
+    fn finding(&self, verdict: Verdict, reason: String, evidence: Option<Evidence>) -> Finding {
+        Finding {
+            rule: Rule::Loss,
+            task: Some(self.asked.card.name.clone()),
+            slice: self.slice.map(|row| row.slice.clone()),
+            gating: self.gates(),
+            verdict,
+            reason,
+            evidence,
+        }
+    }
+}
+
+/// What a part comes to by the method that decides it.
+#[derive(Clone, Copy)]
+pub(super) struct Measured {
+    pub(super) method: Option<Method>,
+    pub(super) stand: Option<Stand>,
+    pub(super) floor: u64,
+}
+
+impl Measured {
+    pub(super) fn of(part: &Part<'_>) -> Self {
+        let (pairs, question) = (&part.pairs, &part.question);
+        let by = |method: Method| Some((method, method::stand(method, &pairs.complete(), question)?));
+        let chosen = method::choose(pairs, question);
+        let standing = chosen.and_then(by);
+        // Numbers that all differ by the same have no t, but can be bet on.
+        let bets = || (pairs.means.is_some() && pairs.range.is_some()).then(|| by(Method::Betting)).flatten();
+        let standing = standing.or_else(|| chosen.and_then(|_| bets()));
+        let method = standing.map(|(method, _)| method).or(chosen);
+        Self { method, stand: standing.map(|(_, stand)| stand), floor: method::floor(method, pairs, question) }
+    }
+
+    fn verdict(&self, part: &Part<'_>) -> (Verdict, String) {
+        if let Some(fault) = fault(part) {
             return (Verdict::Invalid, fault);
         }
-        let n = comparison.paired.n();
-        let clusters = comparison.clusters.len() as u64;
-        if n >= FEWEST && clusters > 0 && clusters < FEWEST {
-            let what = format!("the items come from {} only: at least {FEWEST} are needed", sources(clusters));
-            return (Verdict::Inconclusive, what);
+        let n = part.pairs.n();
+        if n < FEWEST {
+            return (Verdict::Inconclusive, reasons::too_few(n));
         }
-        match self.delta {
-            Some(delta) if n >= FEWEST => self.bounded(case, comparison, delta),
-            _ => (Verdict::Inconclusive, format!("{} cannot tell anything: at least {FEWEST} are needed", items(n))),
+        if let Some(few) = too_few_sources(part, self.stand.as_ref()) {
+            return (Verdict::Inconclusive, reasons::few_sources(few.0, few.1));
         }
+        let Some(stand) = self.stand else { return (Verdict::Inconclusive, reasons::undefined(part, self.method)) };
+        let verdict = part.settled().map_or(stand.verdict(), |settled| settled.verdict);
+        if let Some(doubt) = self.doubt(part, &stand, verdict) {
+            return (Verdict::Inconclusive, doubt);
+        }
+        (verdict, reasons::of(part, self, &stand, verdict))
     }
 
-    /// Why the task's comparison is not valid, if it isn't.
-    fn fault(&self, case: &Case<'_>, comparison: &Comparison, card: &TaskCard) -> Option<String> {
-        let missing = comparison.missing.total();
-        let share = missing as f64 / comparison.samples.max(1) as f64;
-        if share > MOST_MISSING || share > self.margin / 2.0 {
-            return Some(format!("{}, too many for a verdict", unscored(case, comparison)));
+    /// Why a verdict that the numbers give is not given.
+    fn doubt(&self, part: &Part<'_>, stand: &Stand, verdict: Verdict) -> Option<String> {
+        let (passes, method) = (verdict == Verdict::Pass, self.method?);
+        let interval = || reasons::interval(part, method, stand);
+        if part.pairs.missing.total() > 0 && !self.survives_missing(part, verdict) {
+            return Some(reasons::missing_could_turn(part, &interval()));
         }
-        if comparison.missingness.p_mid < ONE_SIDED {
-            return Some(format!("{}, too many more on one side than on the other", unscored(case, comparison)));
+        if !matches!(verdict, Verdict::Pass | Verdict::Fail) {
+            return None;
         }
-        let canary = comparison.paired.canary?;
-        let n = comparison.paired.n() as f64;
-        let spread = |p: f64| (p * (1.0 - p) / n).sqrt();
-        let reach = card.chance + 2.0 * spread(card.chance).max(spread(canary.estimate));
-        (comparison.paired.n() >= FEWEST && canary.estimate <= reach).then(|| {
-            let (has, guess) = (100.0 * canary.estimate, 100.0 * card.chance);
-            format!("the canary cannot do this task ({has:.1} % right, guessing gives {guess:.1} %), so nothing could be lost")
-        })
+        if is_unbounded(part) && !unbounded_may_decide(part, passes) {
+            return Some(reasons::unbounded(part, &interval()));
+        }
+        if part.question.strict && part.pairs.sources().is_some() && !method::signs_agree(&part.pairs, &part.question, passes) {
+            return Some(reasons::signs_disagree(&interval()));
+        }
+        if method == Method::Betting && part.pairs.run_variance > 0.0 {
+            return Some(reasons::shaken(&interval()));
+        }
+        (passes && !side::survives(part, method)).then(|| reasons::cut_off(part, &interval()))
     }
 
-    /// The verdict on the complete pairs, if the missing ones could not turn it.
-    fn bounded(&self, case: &Case<'_>, comparison: &Comparison, delta: Interval) -> (Verdict, String) {
-        let (verdict, note) = evidence::decided(delta, self.margin);
-        if comparison.missing.total() > 0 && self.robust(comparison) != Some(verdict) {
-            let (missing, interval) = (unscored(case, comparison), self.interval(delta));
-            let what = format!("{missing}, and what they would have been could turn the verdict ({interval})");
-            return (Verdict::Inconclusive, what);
-        }
-        (verdict, self.reason(comparison, delta, (verdict, note)))
+    /// Whether the verdict is the same whatever the missing halves would have been.
+    fn survives_missing(&self, part: &Part<'_>, verdict: Verdict) -> bool {
+        let at = |good: bool| {
+            let filled = part.pairs.filled(good)?;
+            Some(method::stand(self.method?, &filled, &part.question)?.verdict())
+        };
+        [at(false), at(true)].into_iter().all(|at| at == Some(verdict))
     }
 
-    /// The verdict whatever the missing halves would have been.
-    fn robust(&self, comparison: &Comparison) -> Option<Verdict> {
-        let table = &comparison.paired.table;
-        Some(evidence::robust(table, &comparison.missing, self.method?, (self.margin, self.alpha)))
+    /// The p-values at the policy's level: those of a look are held against less.
+    fn p_values(&self, part: &Part<'_>, verdict: Verdict) -> [Option<f64>; 2] {
+        let Some(stand) = self.stand else { return [None; 2] };
+        let alpha = part.asked.policy.alpha;
+        let scaled = [stand.p_pass, stand.p_fail].map(|p| (p * (alpha / part.question.alpha)).min(1.0));
+        if part.settled().is_none() {
+            return scaled.map(Some);
+        }
+        // The sequential test decides, at a level that need not be that of the interval.
+        let decided = [verdict == Verdict::Pass, verdict == Verdict::Fail];
+        [0, 1].map(|i| Some(if decided[i] { scaled[i].min(alpha.next_down()) } else { scaled[i].max(alpha) }))
     }
 
-    fn reason(&self, comparison: &Comparison, delta: Interval, decided: (Verdict, Option<Annotation>)) -> String {
-        let (interval, margin) = (self.interval(delta), pp(self.margin));
-        match decided {
-            (Verdict::Pass, Some(Annotation::DetectableRegressionWithinMargin)) => {
-                format!("it is worse ({interval}), but by less than the margin of {margin}")
-            }
-            (Verdict::Pass, Some(Annotation::Improvement)) => format!("it is better than the canary ({interval})"),
-            (Verdict::Pass, _) => format!("any loss is smaller than the margin of {margin} ({interval})"),
-            (Verdict::Fail, _) => format!("it loses more than the margin of {margin} ({interval})"),
-            _ => self.open(comparison, delta),
-        }
-    }
-
-    /// Why the data cannot tell, and what would.
-    fn open(&self, comparison: &Comparison, delta: Interval) -> String {
-        let (n, margin, interval) = (comparison.paired.n(), pp(self.margin), self.interval(delta));
-        if n < self.floor {
-            let floor = count(self.floor);
-            return format!(
-                "{} cannot show a loss to be below {margin}, even without a flip: a pass needs at least {floor} ({interval})",
-                items(n)
-            );
-        }
-        match self.needed(comparison) {
-            None => format!("the observed drop is at or over the margin of {margin}, but not surely ({interval})"),
-            Some(needed) if needed > MOST_PRACTICAL => {
-                format!("a loss of {margin} is not excluded ({interval}), and more than a million items would be needed to tell")
-            }
-            Some(needed) if needed > n => {
-                // Rounding must not bring the number below what there is.
-                let about = items(if rough(needed) > n { rough(needed) } else { needed });
-                format!("a loss of {margin} is not excluded ({interval}): about {about} would tell, there are {}", count(n))
-            }
-            Some(_) => format!("a loss of {margin} is not excluded ({interval}): another {} should tell", items(n)),
-        }
-    }
-
-    fn interval(&self, delta: Interval) -> String {
-        let text = interval_text(delta, 1.0 - 2.0 * self.alpha);
-        match self.method {
-            Some(Method::FayLumbard) => format!("exact {text}"),
-            Some(Method::ClusteredTango { .. }) => format!("clustered {text}"),
-            _ => text,
-        }
-    }
-
-    fn evidence(&self, case: &Case<'_>, comparison: &Comparison, verdict: Verdict) -> Loss {
-        let note = self.delta.map(|delta| evidence::decided(delta, self.margin)).filter(|(v, _)| *v == verdict);
-        let open = verdict == Verdict::Inconclusive && comparison.paired.n() > 0;
+    fn evidence(&self, part: &Part<'_>, verdict: Verdict) -> Loss {
+        let open = verdict == Verdict::Inconclusive && part.pairs.n() > 0;
+        let [p_pass, p_fail] = self.p_values(part, verdict);
         Loss {
-            tolerance: case.policy.tolerance_of(&comparison.task),
-            margin: self.margin,
-            confidence: 1.0 - 2.0 * self.alpha,
+            tolerance: part.question.tolerance,
+            margin: part.margin(),
+            confidence: part.question.confidence(),
             method: self.method,
-            delta: self.delta,
-            ratio: None,
-            p_pass: None,
-            p_fail: None,
-            p_fail_adjusted: None,
-            n: comparison.paired.n(),
+            delta: self.stand.map(|stand| stand.delta),
+            ratio: self.stand.and_then(|stand| stand.ratio),
+            p_pass,
+            p_fail,
+            p_fail_adjusted: p_fail,
+            n: part.pairs.n(),
             floor: self.floor,
-            needed: if open { self.needed(comparison) } else { None },
-            note: note.and_then(|(_, note)| note),
-            early: None,
+            needed: if open { self.needed(part) } else { None },
+            note: self.stand.filter(|stand| stand.verdict() == verdict).and_then(|stand| stand.note(verdict)),
+            early: part.settled().and_then(|settled| settled.early),
         }
     }
-}
 
-/// Whose answers have no score, and why.
-fn unscored(case: &Case<'_>, comparison: &Comparison) -> String {
-    let text = without_score(&case.unscored(&comparison.task));
-    if !text.is_empty() {
-        return text;
+    /// Pairs that would settle an open question.
+    pub(super) fn needed(&self, part: &Part<'_>) -> Option<u64> {
+        method::needed(self.method, &part.pairs, &part.question)
     }
-    // A run that is not finished has answers that are neither scored nor unscored.
-    format!("{} of {} items have no answer", count(comparison.missing.total()), count(comparison.samples))
 }
 
-fn sources(n: u64) -> String {
-    format!("{} {}", count(n), plural(n, "source"))
+/// Whether scores without bounds are judged.
+fn is_unbounded(part: &Part<'_>) -> bool {
+    part.pairs.means.is_some() && part.pairs.range.is_none()
 }
 
-fn items(n: u64) -> String {
-    format!("{} {}", count(n), plural(n, "item"))
+/// Scores without bounds need many units and a bootstrap of one mind with t; a strict policy accepts none.
+fn unbounded_may_decide(part: &Part<'_>, passes: bool) -> bool {
+    let units = part.pairs.sources().unwrap_or(part.pairs.n());
+    let enough = units >= method::UNBOUNDED_FROM && part.pairs.differing() >= method::T_FROM && !part.question.strict;
+    enough && method::bootstrap_agrees(&part.pairs.complete(), &part.question, passes)
+}
+
+/// The number of clusters and the number that is needed, where there are too few; below ten the exact sign-flip may still
+/// speak for a verdict.
+fn too_few_sources(part: &Part<'_>, stand: Option<&Stand>) -> Option<(u64, u64)> {
+    let have = part.pairs.sources()?;
+    if part.question.strict {
+        return (have < FEWEST_STRICT).then_some((have, FEWEST_STRICT));
+    }
+    let verdict = stand.map(Stand::verdict).filter(|verdict| *verdict != Verdict::Inconclusive);
+    let agree = verdict.is_some_and(|v| method::signs_agree(&part.pairs, &part.question, v == Verdict::Pass));
+    (have < FEWEST && !agree).then_some((have, FEWEST))
+}
+
+/// Why the comparison is not valid, if it isn't.
+fn fault(part: &Part<'_>) -> Option<String> {
+    let missing = part.pairs.missing.total();
+    let share = missing as f64 / part.samples().max(1) as f64;
+    if share > MOST_MISSING || share > part.margin() / 2.0 && missing > 0 {
+        return Some(reasons::too_many_missing(part));
+    }
+    if part.slice.is_none() && part.asked.comparison.missingness.p_mid < ONE_SIDED {
+        return Some(reasons::missing_on_one_side(part));
+    }
+    // A variant that is plainly broken ends a task after few samples, from which the canary's skill is hard to tell.
+    let broken = part.settled().is_some_and(|settled| settled.verdict == Verdict::Fail);
+    (!broken && part.pairs.n() >= FEWEST && cannot_do(part)).then(|| reasons::canary_cannot(part))
+}
+
+/// Whether the canary's score is not told from guessing, so that there is nothing to lose.
+fn cannot_do(part: &Part<'_>) -> bool {
+    let known = part.asked.canary.filter(|_| part.slice.is_none());
+    let Some(canary) = known.or(part.pairs.canary) else { return false };
+    let chance = part.asked.card.chance;
+    if part.pairs.means.is_some() {
+        // The interval is the mean's own 95 % one.
+        return canary.lower <= chance;
+    }
+    let n = if known.is_some() { part.asked.comparison.samples } else { part.pairs.n() } as f64;
+    let spread = |p: f64| (p * (1.0 - p) / n).sqrt();
+    canary.estimate <= chance + 2.0 * spread(chance).max(spread(canary.estimate))
 }

@@ -8,23 +8,29 @@ mod attempts;
 mod budget;
 mod course;
 mod decision;
-mod evidence;
 mod fairness;
+mod family;
 mod guards;
 mod latency;
 mod loss;
+mod method;
 mod noise;
+mod overall;
+mod reasons;
+mod side;
 #[cfg(test)]
 mod tests;
 mod warning;
 pub(crate) mod wording;
 
-use crate::analysis::{self, Comparisons, Record, Unscored};
-use crate::domain::{OnDoubt, Policy, Role, SubjectName, TaskName, Verdict};
+use crate::analysis::{self, Comparison, Comparisons, Record, Unscored};
+use crate::domain::{OnDoubt, Policy, Role, SubjectName, TaskCard, TaskName, Verdict};
+use crate::stats::{self, Interval};
+use loss::Asked;
 
 pub use course::{Asking, Course, Ending, Terms};
+pub(crate) use decision::note_word;
 pub use decision::{Decision, Early, EarlyBy, Evidence, Finding, Loss, Method, Rule, Spent, SubjectDecision};
-pub(crate) use evidence::note_word;
 pub use warning::{Code, Warning};
 
 /// Judges a run by a policy.
@@ -39,6 +45,35 @@ pub fn decide(record: &Record, comparisons: &Comparisons, policy: &Policy) -> De
     }
     let warnings = guards::warnings(record, comparisons, policy);
     Decision { verdict, reason, subjects, warnings }
+}
+
+/// What a policy says of one comparison by itself: all that [`decide`] does for the loss on one task, as one claim. The
+/// sentence does not know whose answers have no score.
+#[must_use]
+pub fn judge_loss(comparison: &Comparison, card: &TaskCard, policy: &Policy) -> Finding {
+    Asked::plainly(comparison, card, policy).whole().judge()
+}
+
+/// What a policy says of all comparisons of one subject: each task, the slices that it names, corrected for their number, and
+/// the mean over tasks.
+#[must_use]
+pub fn judge_losses(comparisons: &[(&Comparison, &TaskCard)], policy: &Policy) -> Vec<Finding> {
+    let asked: Vec<Asked<'_>> = comparisons.iter().map(|(of, card)| Asked::plainly(of, card, policy)).collect();
+    losses(&asked, policy)
+}
+
+/// The findings about losses: tasks with their slices in order, then the mean over them.
+fn losses(asked: &[Asked<'_>], policy: &Policy) -> Vec<Finding> {
+    let of_task = |asked: &Asked<'_>| {
+        let named = asked.comparison.slices.iter().filter(|row| policy.names_slice(&asked.card.name, &row.slice));
+        let slices: Vec<(Finding, bool)> = named.map(|row| (asked.slice(row).judge(), false)).collect();
+        std::iter::once((asked.whole().judge(), asked.settled.is_some())).chain(slices)
+    };
+    let mut findings: Vec<(Finding, bool)> = asked.iter().flat_map(of_task).collect();
+    family::correct(&mut findings, policy);
+    let mut findings: Vec<Finding> = findings.into_iter().map(|(finding, _)| finding).collect();
+    findings.extend(overall::finding(asked, policy, &findings));
+    findings
 }
 
 /// The process's exit code: 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE and 4 for INVALID, these two 0 where the policy
@@ -73,12 +108,42 @@ impl Case<'_> {
         rows.retain(|row| row.task == *task && (row.subject == *self.subject || Some(&row.subject) == canary));
         rows
     }
+
+    /// Its findings about losses.
+    fn losses(&self) -> Vec<Finding> {
+        let own = self.comparisons.tasks.iter().filter(|c| c.subject == *self.subject);
+        let cards: Vec<(&Comparison, &TaskCard)> =
+            own.filter_map(|comparison| Some((comparison, self.record.task(&comparison.task)?))).collect();
+        let who: Vec<_> = cards.iter().map(|(_, card)| || wording::without_score(&self.unscored(&card.name))).collect();
+        let mut asked = Vec::with_capacity(cards.len());
+        for ((comparison, card), unscored) in cards.iter().zip(&who) {
+            asked.push(Asked {
+                unscored,
+                settled: course::settled(self.record, comparison, self.policy),
+                canary: (comparison.asked < comparison.samples).then(|| self.canary_everywhere(card)).flatten(),
+                ..Asked::plainly(comparison, card, self.policy)
+            });
+        }
+        losses(&asked, self.policy)
+    }
+
+    /// The canary's score over all samples of a task, with Wilson's 95 % limits (its mean's ones where scores are numbers).
+    fn canary_everywhere(&self, card: &TaskCard) -> Option<Interval> {
+        let canary = self.record.header.subjects.iter().find(|s| s.role == Role::Canary)?;
+        let score = |id| self.record.scored(&canary.name, &card.name, id).map(|(_, score)| score.value);
+        let scores: Vec<f64> = self.record.samples_of(&card.name).iter().filter_map(|sample| score(&sample.id)).collect();
+        if scores.iter().any(|&score| score != 0.0 && score.total_cmp(&1.0).is_ne()) {
+            return stats::paired_t(&vec![0.0; scores.len()], &scores, 0.0, 0.95).map(|t| t.interval);
+        }
+        let right = scores.iter().filter(|score| **score > 0.5).count();
+        (!scores.is_empty()).then(|| stats::wilson(right as u64, scores.len() as u64, 0.95))
+    }
 }
 
 fn judge(case: &Case<'_>, role: Role) -> SubjectDecision {
     let mut findings = fairness::findings(case);
     findings.extend(noise::findings(case));
-    findings.extend(loss::findings(case));
+    findings.extend(case.losses());
     findings.extend(budget::findings(case));
     findings.extend(latency::findings(case));
     let rules = findings
@@ -96,11 +161,15 @@ fn judge(case: &Case<'_>, role: Role) -> SubjectDecision {
     SubjectDecision { subject: case.subject.clone(), role, verdict, reason, teeth, findings }
 }
 
-/// Whether a gating task fails, or, where none gates, a budget: a broken budget alone says nothing about the tasks.
+/// Whether a gating task or their mean fails, or, where none gates, a budget: a broken budget alone says nothing about the
+/// tasks.
 fn fails_where_it_counts(findings: &[Finding]) -> bool {
-    let gating = |rule: Rule| findings.iter().filter(move |f| f.gating && f.rule == rule);
-    let rule = if gating(Rule::Loss).next().is_some() { Rule::Loss } else { Rule::Budget };
-    gating(rule).any(|f| f.verdict == Verdict::Fail)
+    let tasks = |rule: Rule| matches!(rule, Rule::Loss | Rule::Overall);
+    let gating = |wanted: bool| findings.iter().filter(move |f| f.gating && tasks(f.rule) == wanted);
+    if gating(true).next().is_some() {
+        return gating(true).any(|f| f.verdict == Verdict::Fail);
+    }
+    gating(false).any(|f| f.rule == Rule::Budget && f.verdict == Verdict::Fail)
 }
 
 /// The run's verdict and its sentence.

@@ -2,10 +2,11 @@
 
 use proptest::prelude::*;
 
+use super::method::{Pairs, Question, stand};
 use super::{Code, Decision, Evidence, Loss, Method, decide, exit_code};
 use crate::analysis::fixture::{EventKind, Reply, Run};
-use crate::analysis::{Comparisons, fold};
-use crate::domain::{Budget, Digest, Measured, OnDoubt, Policy, Role, TaskName, TaskRule, Tolerance, Verdict};
+use crate::analysis::{Comparison, Comparisons, fold};
+use crate::domain::{Budget, Digest, Measured, OnDoubt, Policy, Role, SubjectName, TaskName, TaskRule, Tolerance, Verdict};
 
 fn decided(run: &Run) -> Decision {
     let (record, comparisons) = run.compared();
@@ -427,9 +428,14 @@ fn missing_answers_are_bounded_by_the_method_that_decides() {
     assert!(reason.contains("could turn the verdict"), "{reason}");
     assert_eq!(verdict(|_| None, edge, 4).0, Verdict::Pass, "as independent items they are far from the edge");
     // Below fifty items the exact interval bounds too: one loss more among 50 is within nine points by the score only.
-    let missing_half = crate::analysis::Missing { canary_right_variant_missing: 1, ..Default::default() };
+    let missing = crate::analysis::Missing { canary_right_variant_missing: 1, ..Default::default() };
     let table = crate::stats::PairTable { n11: 44, n10: 0, n01: 0, n00: 5 };
-    let robust = |method| super::evidence::robust(&table, &missing_half, method, (0.09, 0.05));
+    let mut comparison = Comparison::of_table(SubjectName::new("q4"), TaskName::new("arithmetic"), table);
+    comparison.missing = missing;
+    let card = Run::pair(50, |_, _| Reply::Right).record().header.tasks.remove(0);
+    let question = Question { tolerance: Tolerance::Margin(0.09), alpha: 0.05, strict: false };
+    let worst = Pairs::of(&comparison, &card).filled(false).expect("counts can always be filled in");
+    let robust = |method| stand(method, &worst, &question).expect("there are pairs").verdict();
     assert_eq!((robust(Method::Tango), robust(Method::FayLumbard)), (Verdict::Pass, Verdict::Inconclusive));
 }
 

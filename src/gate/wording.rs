@@ -11,14 +11,17 @@ pub(crate) fn pp(fraction: f64) -> String {
     format!("{} pp", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
+/// A share as a percentage, as short as it can be: `99 %`, `99.95 %`.
+pub(crate) fn percent(share: f64) -> String {
+    let text = format!("{:.2}", 100.0 * share);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// A tolerance as a person reads it: `1 pp`, or `99 % of the canary's`.
 pub(crate) fn tolerated(tolerance: Tolerance) -> String {
     match tolerance {
         Tolerance::Margin(margin) => pp(margin),
-        Tolerance::Recovery(share) => {
-            let percent = format!("{:.2}", 100.0 * share);
-            format!("{} % of the canary's", percent.trim_end_matches('0').trim_end_matches('.'))
-        }
+        Tolerance::Recovery(share) => format!("{} of the canary's", percent(share)),
     }
 }
 
@@ -32,11 +35,22 @@ pub(crate) fn signed_points(fraction: f64) -> String {
     }
 }
 
+/// A confidence as a percentage with at most one digit: `90 %`, `91.5 %`.
+pub(crate) fn confidence_text(confidence: f64) -> String {
+    let text = format!("{:.1}", 100.0 * confidence);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
 /// `90 % interval −1.40 to +0.20 pp`.
 pub(crate) fn interval(delta: Interval, confidence: f64) -> String {
-    let percent = format!("{:.1}", 100.0 * confidence);
-    let percent = percent.trim_end_matches('0').trim_end_matches('.');
-    format!("{percent} % interval {} to {} pp", signed_points(delta.lower), signed_points(delta.upper))
+    let (lower, upper) = (signed_points(delta.lower), signed_points(delta.upper));
+    format!("{} interval {lower} to {upper} pp", confidence_text(confidence))
+}
+
+/// `90 % interval 98.20 to 100.40 % of the canary's`; an end without bounds is named so.
+pub(crate) fn shares(ratio: Interval, confidence: f64) -> String {
+    let end = |share: f64| if share.is_finite() { format!("{:.2}", 100.0 * share) } else { "∞".to_owned() };
+    format!("{} interval {} to {} % of the canary's", confidence_text(confidence), end(ratio.lower), end(ratio.upper))
 }
 
 /// A count with thin groups: `12,000`.

@@ -57,7 +57,8 @@ pub use missing::{Halves, MissingBounds, PairCounts, agreed, missing_bounds, mis
 pub use multiplicity::{Adjusted, adjust, holm};
 pub use noise::{Excess, Overdispersion, aa_excess, aa_excess_clustered, run_overdispersion};
 pub use noninferiority::{
-    Annotation, FailTests, Floor, MarginVerdict, NiTests, Tost, fail_tests, margin_verdict, ni_floor, ni_tests, tost_tango,
+    Annotation, FailTests, Floor, MarginVerdict, NiTests, SCORE_FROM, Tost, fail_tests, least_pairs, margin_verdict, ni_floor,
+    ni_tests, tost_tango,
 };
 pub use paired::{Newcombe, PairTable, agresti_min, bonett_price, newcombe10, wald_diff};
 pub use pooled::{PooledTasks, TaskEffect, mover_macro, pooled};

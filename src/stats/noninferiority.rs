@@ -162,3 +162,14 @@ pub fn ni_floor(margin: f64, alpha: f64) -> Floor {
     let above = |x: f64| (x.floor() as u64).saturating_add(1);
     Floor { tango: above(z * z * (1.0 / margin - 1.0)), exact: above(alpha.ln() / (-margin).ln_1p()) }
 }
+
+/// Below this many pairs the score interval is not trusted, and the exact one decides.
+pub const SCORE_FROM: u64 = 50;
+
+/// Fewest independent right-or-wrong pairs with which a pass of a margin is possible at all, by the method that would decide
+/// them: [`ni_floor`]'s exact count where that is below [`SCORE_FROM`] or only exact methods may decide, else Tango's.
+#[must_use]
+pub fn least_pairs(margin: f64, alpha: f64, exact: bool) -> u64 {
+    let floor = ni_floor(margin, alpha);
+    if exact || floor.exact < SCORE_FROM { floor.exact } else { floor.tango.max(SCORE_FROM) }
+}
