@@ -5,17 +5,17 @@ use std::path::Path;
 use super::args::ReportArgs;
 use super::failure::{Failure, chain};
 use super::run::{find, of_journal};
-use super::terminal;
+use super::{ledger, terminal};
 use crate::analysis::{self, Comparisons, Record};
 use crate::domain::Policy;
 use crate::gate;
-use crate::journal::{self, RunFolder};
+use crate::journal::{self, Entry, RunFolder};
 use crate::report::{self, Report};
 use crate::suite::nearest;
 
 /// Makes the reports of a run again. The exit code says whether that worked, not what the verdict is.
 pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
-    finish(&find(&args.run, &args.reports)?).map(|_| 0)
+    write(&find(&args.run, &args.reports)?).map(|_| 0)
 }
 
 /// A run, judged.
@@ -24,6 +24,8 @@ pub(super) struct Judged {
     pub(super) report: Report,
     /// The verdict's exit code under the policy.
     pub(super) code: u8,
+    /// What the ledger keeps of it.
+    pub(super) entries: Vec<Entry>,
 }
 
 /// Judges the run in a folder by its own policy, or by another.
@@ -40,7 +42,8 @@ pub(super) fn judge(folder: &Path, policy: Option<&Policy>) -> Result<Judged, Fa
     let comparisons = Comparisons::of(&record);
     let decision = gate::decide(&record, &comparisons, policy);
     let code = gate::exit_code(&decision, policy);
-    Ok(Judged { report: Report::new(&record, &comparisons, &decision, policy), code })
+    let entries = ledger::entries(&record, &decision);
+    Ok(Judged { report: Report::new(&record, &comparisons, &decision, policy), code, entries })
 }
 
 /// A rule about a task that the run doesn't have is a slip of the pen, not a rule without effect.
@@ -58,8 +61,15 @@ pub(super) fn check_tasks(policy: &Policy, record: &Record) -> Result<(), Failur
     }
 }
 
-/// Judges a run, writes all reports into its folder, shows the table and returns the verdict's exit code.
+/// Ends a run: its reports, its line in the ledger, and the verdict's exit code.
 pub(super) fn finish(folder: &Path) -> Result<u8, Failure> {
+    let judged = write(folder)?;
+    ledger::keep(folder, &judged.entries);
+    Ok(judged.code)
+}
+
+/// Judges a run, writes all reports into its folder and shows the table.
+fn write(folder: &Path) -> Result<Judged, Failure> {
     let judged = judge(folder, None)?;
     report::write_all(&judged.report, folder).map_err(|fault| {
         let failure = Failure::internal(&fault);
@@ -67,5 +77,5 @@ pub(super) fn finish(folder: &Path) -> Result<u8, Failure> {
     })?;
     terminal::say(report::text(&judged.report, terminal::width()).trim_end());
     terminal::note(&format!("\nreport: {}", folder.join("report.html").display()));
-    Ok(judged.code)
+    Ok(judged)
 }

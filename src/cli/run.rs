@@ -10,7 +10,7 @@ use clap::ArgMatches;
 use super::args::RunArgs;
 use super::failure::{Failure, INTERNAL, INTERRUPTED, USAGE, chain};
 use super::progress::{self, Bars, Plain};
-use super::{report, seats, settings, terminal};
+use super::{ledger, referees, report, seats, settings, terminal};
 use crate::event::{Event, FORMAT, RunHeader, Sink};
 use crate::journal::{self, Journal, JournalError, RunFolder};
 use crate::plan::Plan;
@@ -41,7 +41,7 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
     }
     let work = prepare(plan)?;
     let began = Instant::now();
-    let (folder, sinks, start) = open_journal(args, &work.plan)?;
+    let (folder, sinks, start) = open_journal(args, &work)?;
     let folder = folder.path().to_owned();
     let summary = ask(args, work, start, sinks).map_err(|failure| kept(failure, &folder))?;
     if summary.left() > 0 {
@@ -49,7 +49,11 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
         let hint = format!("`{}` goes on; all answers are in {}", settings::resume_command(args), folder.display());
         return Err(Failure { code: INTERRUPTED, what, hint: Some(hint) });
     }
-    terminal::note(&format!("asked everything in {:.1} s", began.elapsed().as_secs_f64()));
+    let saved = match summary.saved {
+        0 => String::new(),
+        saved => format!("; {saved} of {} answers were not needed", summary.units),
+    };
+    terminal::note(&format!("asked everything in {:.1} s{saved}", began.elapsed().as_secs_f64()));
     report::finish(&folder)
 }
 
@@ -57,7 +61,8 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
 fn prepare(plan: Plan) -> Result<Work, Failure> {
     let seats = seats::load(&plan)?;
     let scorers = plan.tasks.iter().map(|planned| scorer::of(&planned.task.scorer)).collect();
-    let work = Work { plan: Arc::new(plan), seats, scorers };
+    let referees = referees::of(&plan);
+    let work = Work { plan: Arc::new(plan), seats, scorers, referees };
     runner::check(&work).map_err(|fault| of_runner(&fault))?;
     Ok(work)
 }
@@ -66,7 +71,8 @@ fn prepare(plan: Plan) -> Result<Work, Failure> {
 type Opened = (RunFolder, Vec<Box<dyn Sink>>, Start);
 
 /// A new run's journal, or the journal of the run that goes on.
-fn open_journal(args: &RunArgs, plan: &Plan) -> Result<Opened, Failure> {
+fn open_journal(args: &RunArgs, work: &Work) -> Result<Opened, Failure> {
+    let plan = &*work.plan;
     let earlier = match &args.resume {
         None => None,
         Some(name) if name == Path::new("latest") => newest_unfinished(plan)?,
@@ -76,7 +82,7 @@ fn open_journal(args: &RunArgs, plan: &Plan) -> Result<Opened, Failure> {
         terminal::note(&format!("no unfinished run in {}: starting a new one", plan.reports.display()));
     }
     let Some(folder) = earlier else {
-        let header = header(plan);
+        let header = RunHeader { earlier: ledger::earlier(plan, &work.seats), ..header(plan) };
         let (journal, folder) = Journal::create(&plan.reports, &header).map_err(|fault| of_journal(&fault))?;
         return Ok((folder, sinks(args, journal, &[]), Start::Fresh(Box::new(header))));
     };

@@ -56,6 +56,16 @@ pub struct ScriptedSpec {
     pub right_per_mille: u32,
     /// A salt of the hash: equal salts are right on the same samples.
     pub salt: String,
+    /// Share of answers, per thousand, that are the other way round, chosen by a hash of the request with its seed: what a
+    /// subject that samples its answers differs from itself when it is asked again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub noise_per_mille: u32,
+}
+
+/// Whether a number is 0: plans and journals leave that out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// Answers that another program asked for and judged: they are read, and nothing is asked.

@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn subjects_without_a_model_of_their_own_are_refused_with_a_reason() {
         let quantize = || ModelSource::Quantize("q8_0".into());
-        let scripted = EngineSpec::Scripted(ScriptedSpec { right_per_mille: 500, salt: String::new() });
+        let scripted = EngineSpec::Scripted(ScriptedSpec { right_per_mille: 500, salt: String::new(), noise_per_mille: 0 });
         let scripted = Subject { name: "script".into(), role: Role::Canary, engine: scripted, repeats: 1 };
         let canary = subject("canary", Role::Canary, quantize());
         let variant = subject("small", Role::Variant, quantize());

@@ -24,11 +24,14 @@ pub struct Faults {
 
 /// An engine that knows the right answers and gives wrong ones to a chosen share of requests.
 ///
-/// A request is answered right where a hash of salt and request says so, whatever it is asked together with.
+/// A request is answered right where a hash of salt and request says so, whatever it is asked together with and with
+/// whichever seed; then noise turns some answers round by a hash of the seed, too.
 #[derive(Debug)]
 pub struct ScriptedEngine {
     spec: ScriptedSpec,
     targets: HashMap<String, Target>,
+    /// The known requests by what they are without their seeds: a later pass asks with another one.
+    unseeded: HashMap<String, String>,
     identity: Identity,
     capabilities: Capabilities,
     faults: Faults,
@@ -40,8 +43,14 @@ impl ScriptedEngine {
     /// An engine that knows what is right for these requests, on the shared lane and without faults. A request that it
     /// does not know is refused.
     pub fn new<'a>(spec: &ScriptedSpec, items: impl IntoIterator<Item = (&'a Request, &'a Target)>) -> Self {
-        let targets = items.into_iter().map(|(request, target)| (canonical(request), target.clone())).collect();
-        let script = format!("scripted {} {}", spec.right_per_mille, spec.salt);
+        let (mut targets, mut unseeded) = (HashMap::new(), HashMap::new());
+        for (request, target) in items {
+            let key = canonical(request);
+            unseeded.entry(canonical(&without_seed(request))).or_insert_with(|| key.clone());
+            targets.insert(key, target.clone());
+        }
+        let noise = if spec.noise_per_mille > 0 { format!(" noise {}", spec.noise_per_mille) } else { String::new() };
+        let script = format!("scripted {} {}{noise}", spec.right_per_mille, spec.salt);
         let identity = Identity {
             engine: concat!("scripted ", env!("CARGO_PKG_VERSION")).to_owned(),
             weights: digest(&script),
@@ -56,7 +65,7 @@ impl ScriptedEngine {
         let capabilities =
             Capabilities { log_likelihood: true, distributions: true, chat: true, context: 1 << 20, lane: Lane::Shared };
         let (faults, asked) = (Faults::default(), Mutex::default());
-        Self { spec: spec.clone(), targets, identity, capabilities, faults, yields: 0, asked }
+        Self { spec: spec.clone(), targets, unseeded, identity, capabilities, faults, yields: 0, asked }
     }
 
     /// With other capabilities, its lane among them.
@@ -136,11 +145,14 @@ impl ScriptedEngine {
             let nll = rows.zip(&shown.tokens).map(|(row, &token)| -f64::from(row[token as usize])).collect();
             return Ok(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None });
         }
-        let Some(target) = self.targets.get(&key) else {
+        let known =
+            if self.targets.contains_key(&key) { Some(&key) } else { self.unseeded.get(&canonical(&without_seed(request))) };
+        let Some((first, target)) = known.and_then(|first| self.targets.get_key_value(first)) else {
             let message = "the script has no such request".to_owned();
             return Err(Failure { kind: CauseKind::Refused, message, retry: RetryClass::No });
         };
-        let right = self.draw("right", &key, 1000) < self.spec.right_per_mille;
+        let usual = self.draw("right", first, 1000) < self.spec.right_per_mille;
+        let right = usual != (self.draw("noise", &key, 1000) < self.spec.noise_per_mille);
         Ok(match (request, target) {
             (Request::Choice { options, .. }, target) => {
                 let best = if let Target::Option(index) = target { *index } else { 0 };
@@ -201,6 +213,15 @@ impl Engine for ScriptedEngine {
         let replies = texts.iter().map(reply).collect();
         Box::pin(std::future::ready(replies))
     }
+}
+
+/// A request with its seed put aside.
+fn without_seed(request: &Request) -> Request {
+    let mut request = request.clone();
+    if let Request::Generate { generation, .. } | Request::Chat { generation, .. } = &mut request {
+        generation.seed = 0;
+    }
+    request
 }
 
 /// A request as its JSON text.
@@ -279,9 +300,10 @@ fn next_digit(c: char) -> char {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Generation;
 
     fn spec(right_per_mille: u32, salt: &str) -> ScriptedSpec {
-        ScriptedSpec { right_per_mille, salt: salt.to_owned() }
+        ScriptedSpec { right_per_mille, salt: salt.to_owned(), noise_per_mille: 0 }
     }
 
     fn likelihoods(answer: &Answer) -> Vec<f64> {
@@ -289,6 +311,22 @@ mod tests {
             Answer::Choice { options } => options.iter().map(|option| option.log_likelihood).collect(),
             _ => Vec::new(),
         }
+    }
+
+    #[test]
+    fn noise_turns_some_answers_round_from_seed_to_seed_and_none_without_it() {
+        let request = |i: usize, seed| {
+            let generation = Generation { max_tokens: 8, stop: vec![], temperature: 1.0, top_p: 1.0, seed };
+            Request::Generate { prompt: format!("{i}?"), generation }
+        };
+        let items: Vec<(Request, Target)> = (0..200).map(|i| (request(i, 1), Target::Text(vec!["7".to_owned()]))).collect();
+        let differ = |noise_per_mille| {
+            let spec = ScriptedSpec { noise_per_mille, ..spec(800, "a") };
+            let engine = ScriptedEngine::new(&spec, items.iter().map(|(request, target)| (request, target)));
+            (0..200).filter(|&i| engine.reply(&request(i, 1)) != engine.reply(&request(i, 2))).count()
+        };
+        assert_eq!(differ(0), 0);
+        assert!((20..55).contains(&differ(100)), "2 · 10 % · 90 % of 200, found {}", differ(100));
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::domain::{OnDoubt, Policy, Role, SubjectName, TaskCard, TaskName, Verd
 use crate::stats::{self, Interval};
 use loss::Asked;
 
+pub use attempts::policy_digest;
 pub use course::{Asking, Course, Ending, Terms};
 pub(crate) use decision::note_word;
 pub use decision::{Decision, Early, EarlyBy, Evidence, Finding, Loss, Method, Rule, Spent, SubjectDecision};

@@ -5,6 +5,7 @@
 
 mod error;
 mod folder;
+mod ledger;
 mod lock;
 mod replay;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 pub use error::JournalError;
 pub use folder::{RunFolder, latest, run_id, unfinished};
+pub use ledger::{Entry, Ledger, data_of, models_of};
 pub use replay::{Replay, replay};
 
 use self::lock::Lock;

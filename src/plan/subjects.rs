@@ -146,6 +146,7 @@ fn scripted(section: &Section<'_>) -> ScriptedSpec {
     ScriptedSpec {
         right_per_mille: u32::try_from(right.unwrap_or(0)).unwrap_or(1000),
         salt: section.text("salt").unwrap_or_default(),
+        noise_per_mille: 0,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What must hold before the first request: able engines, one vocabulary, one chat template.
 
-use super::{RunError, Seat, Work};
+use super::{Referee, RunError, Seat, Work};
 use crate::domain::{Identity, RequestKind, SubjectName, Task};
 use crate::engine::Capabilities;
 use crate::event::{Event, EventKind};
@@ -51,7 +51,12 @@ fn set_up(work: &Work) -> Result<(), RunError> {
     if scorers != tasks {
         return Err(RunError::Setup { what: format!("{scorers} scorers for {tasks} tasks") });
     }
-    Ok(())
+    let known = |referee: &Referee| (1..work.seats.len()).contains(&referee.seat) && referee.task < tasks;
+    let once = |referee: &Referee| [0, referee.seat].into_iter().all(|seat| work.repeats(seat, referee.task) == 1);
+    match work.referees.iter().find(|&referee| !known(referee) || !once(referee)) {
+        Some(referee) => Err(RunError::Setup { what: format!("{referee:?} for a subject that cannot end early") }),
+        None => Ok(()),
+    }
 }
 
 /// What an engine lacks for a task.

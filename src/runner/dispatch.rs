@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
+use super::settling::Settling;
 use super::{Clock, Summary};
 use crate::domain::Outcome;
 use crate::event::{Event, EventKind, Sink, SinkError};
@@ -16,6 +17,8 @@ pub(super) const QUEUE: usize = 16;
 pub(super) enum Message {
     /// Events that belong together, such as a batch's.
     Events(Vec<EventKind>),
+    /// Say when everything sent before has been taken into account.
+    Seen(oneshot::Sender<()>),
     /// Nothing more will come.
     Close,
 }
@@ -28,6 +31,8 @@ pub(super) struct Dispatcher {
     pub(super) next: u64,
     /// What ended so far, of how many.
     pub(super) summary: Summary,
+    /// Who is asked no more of what.
+    pub(super) settling: Settling,
 }
 
 impl Dispatcher {
@@ -44,13 +49,16 @@ impl Dispatcher {
             let mut events = Vec::new();
             for message in waiting.drain(..) {
                 match message {
-                    Message::Events(kinds) => events.extend(kinds.into_iter().map(|kind| self.number(kind))),
+                    Message::Events(kinds) => kinds.into_iter().for_each(|kind| self.number(kind, &mut events)),
+                    // Whoever asked may be gone meanwhile.
+                    Message::Seen(asker) => drop(asker.send(())),
                     Message::Close => closed = true,
                 }
             }
+            self.summary.saved = self.settling.saved();
             if closed && self.summary.left() == 0 {
                 let Summary { scored, unscored, .. } = self.summary;
-                events.push(self.number(EventKind::RunFinished { scored, unscored }));
+                self.number(EventKind::RunFinished { scored, unscored }, &mut events);
             }
             self.deliver(&events)?;
             if closed {
@@ -59,19 +67,24 @@ impl Dispatcher {
         }
     }
 
-    /// Gives an event its number and its time; events that are not kept share the number of the next one that is.
-    fn number(&mut self, kind: EventKind) -> Event {
-        let event = Event { seq: self.next, at_ms: self.clock.now_ms(), kind };
-        if event.kind.is_durable() {
-            self.next += 1;
-        }
-        if let EventKind::UnitFinished { outcome, .. } = &event.kind {
-            match **outcome {
-                Outcome::Scored { .. } => self.summary.scored += 1,
-                Outcome::Unscored { .. } => self.summary.unscored += 1,
+    /// Gives an event its number and its time, and those that follow from it; events that are not kept share the number of
+    /// the next one that is.
+    fn number(&mut self, kind: EventKind, events: &mut Vec<Event>) {
+        let settled = match &kind {
+            EventKind::UnitFinished { unit, outcome, .. } => {
+                match **outcome {
+                    Outcome::Scored { .. } => self.summary.scored += 1,
+                    Outcome::Unscored { .. } => self.summary.unscored += 1,
+                }
+                self.settling.note(unit, outcome)
             }
+            _ => Vec::new(),
+        };
+        for kind in std::iter::once(kind).chain(settled) {
+            let event = Event { seq: self.next, at_ms: self.clock.now_ms(), kind };
+            self.next += u64::from(event.kind.is_durable());
+            events.push(event);
         }
-        event
     }
 
     /// Each sink has everything, and has made it safe, before the next sink hears of it.

@@ -48,7 +48,7 @@ impl Documents {
     /// Computes the canary's rows of a batch, as far as any of the seats needs them, and reports its own open units.
     pub(super) async fn canary(&mut self, stage: &Stage, task: usize, batch: &[usize]) -> Result<(), Gone> {
         self.batch.clear();
-        let needed = |&&sample: &&usize| self.seats.iter().any(|&seat| stage.is_open(seat, task, sample));
+        let needed = |&&sample: &&usize| self.seats.iter().any(|&seat| stage.is_open((seat, 0), task, sample));
         let needed: Vec<usize> = batch.iter().filter(needed).copied().collect();
         let began = tokio::time::Instant::now();
         let replies = rows(stage, CANARY, task, &needed).await?;
@@ -59,17 +59,17 @@ impl Documents {
                 self.density = Some(self.density.map_or(density, |most| most.max(density)));
             }
         }
-        let open = needed.iter().zip(&replies).filter(|(sample, _)| stage.is_open(CANARY, task, **sample));
+        let open = needed.iter().zip(&replies).filter(|(sample, _)| stage.is_open((CANARY, 0), task, **sample));
         let own = |sample| move |reply: &_| own(reply, document(stage, task, sample));
         let own: Vec<_> = open.map(|(&sample, reply)| (sample, reply.as_ref().map(own(sample)))).collect();
         let took = began.elapsed();
         self.batch = needed.into_iter().zip(replies).collect();
-        if own.is_empty() { Ok(()) } else { stage.report(CANARY, task, own.into_iter(), took).await }
+        if own.is_empty() { Ok(()) } else { stage.report((CANARY, 0), task, own.into_iter(), took).await }
     }
 
     /// Computes a variant's rows of the batch and reports its open units, with their divergence from the canary's.
     pub(super) async fn variant(&self, stage: &Stage, seat: usize, task: usize, batch: &[usize]) -> Result<(), Gone> {
-        let open = if seat == CANARY { Vec::new() } else { stage.open(seat, task, batch) };
+        let open = if seat == CANARY { Vec::new() } else { stage.open((seat, 0), task, batch) };
         if open.is_empty() {
             return Ok(());
         }
@@ -80,7 +80,7 @@ impl Documents {
             (sample, beside(canary, reply, document(stage, task, sample)))
         });
         let compared: Vec<_> = compared.collect();
-        stage.report(seat, task, compared.into_iter(), began.elapsed()).await
+        stage.report((seat, 0), task, compared.into_iter(), began.elapsed()).await
     }
 }
 

@@ -1,7 +1,8 @@
 //! The runner: asks every subject every open unit, once, and tells the sinks.
 //!
 //! Workers hold no state that matters: what a unit came to depends on its request and its engine alone, so neither the
-//! size of batches nor the number of requests under way nor a resume can change a result.
+//! size of batches nor the number of requests under way nor a resume can change a result. Where a run may end early, what
+//! ends it is the samples' outcomes in the plan's order, and answers beyond that point do not count.
 
 mod alone;
 mod ask;
@@ -12,11 +13,14 @@ mod documents;
 mod error;
 mod judge;
 mod opening;
+mod repeat;
+mod settling;
 mod stage;
 mod stop;
 mod turns;
 mod work;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -28,7 +32,7 @@ pub use clock::{Clock, Fixed, System};
 pub use error::RunError;
 pub use opening::Start;
 pub use stop::{Stop, StopHandle, stop};
-pub use work::{Backoff, Options, Seat, Summary, Work};
+pub use work::{Backoff, Options, Referee, Seat, Summary, Work};
 
 use crate::engine::Lane;
 use crate::event::Sink;
@@ -45,18 +49,26 @@ use stage::Stage;
 /// # Errors
 /// Those of [`check`] before the first request; [`RunError::OtherSubject`] where a resumed run's model changed;
 /// [`RunError::Sink`] and [`RunError::Worker`] later on.
-pub async fn run(work: Work, start: Start, sinks: Vec<Box<dyn Sink>>, options: Options, stop: Stop) -> Result<Summary, RunError> {
+pub async fn run(
+    mut work: Work,
+    start: Start,
+    sinks: Vec<Box<dyn Sink>>,
+    options: Options,
+    stop: Stop,
+) -> Result<Summary, RunError> {
     check(&work)?;
-    let Opening { events, next, done, summary, finished } = Opening::of(&work, start)?;
+    let marks = marks(&work);
+    let Opening { events, next, done, summary, finished, settling } = Opening::of(&mut work, start)?;
     if finished {
         return Ok(summary);
     }
     let (sender, inbox) = mpsc::channel(QUEUE);
-    let dispatcher = Dispatcher { sinks, clock: Arc::clone(&options.clock), next, summary };
+    let ends = settling.ends();
+    let dispatcher = Dispatcher { sinks, clock: Arc::clone(&options.clock), next, summary, settling };
     let mut dispatcher = tokio::task::spawn_blocking(move || dispatcher.serve(inbox));
     // A send that fails means that a sink failed; the dispatcher's own word, awaited below, says how.
     let _ = sender.send(Message::Events(events)).await;
-    let stage = Arc::new(Stage { work, options, stop: stop.clone(), done, events: sender.clone() });
+    let stage = Arc::new(Stage { work, options, stop: stop.clone(), done, ends, marks, events: sender.clone() });
     let mut workers = hire(&stage);
     drop(stage);
     let ended = tokio::select! {
@@ -70,6 +82,15 @@ pub async fn run(work: Work, start: Start, sinks: Vec<Box<dyn Sink>>, options: O
     let summary = said(dispatcher.await)?;
     ended.map_err(|error| broken(&error))?;
     Ok(summary)
+}
+
+/// The referees' marks, by task; none where there is no referee.
+fn marks(work: &Work) -> Vec<Option<BTreeSet<usize>>> {
+    let mut marks = vec![None; work.plan.tasks.len()];
+    for referee in &work.referees {
+        marks[referee.task].get_or_insert_with(BTreeSet::new).extend(&referee.marks);
+    }
+    marks
 }
 
 /// Sets one worker to each subject with a machine of its own, and one to all those that share this one.
@@ -110,6 +131,12 @@ fn said(served: Result<Result<Summary, crate::event::SinkError>, JoinError>) -> 
 /// A panic, as an error.
 fn broken(error: &JoinError) -> RunError {
     RunError::Worker { what: error.to_string() }
+}
+
+impl fmt::Debug for Referee {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Referee").field("seat", &self.seat).field("task", &self.task).finish_non_exhaustive()
+    }
 }
 
 impl fmt::Debug for Seat {

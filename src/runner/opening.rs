@@ -3,8 +3,9 @@
 use std::collections::HashSet;
 
 use super::check::unchanged;
+use super::settling::Settling;
 use super::{RunError, Summary, Work};
-use crate::domain::{Outcome, TaskName, UnitKey};
+use crate::domain::{Outcome, SubjectName, TaskName, UnitKey};
 use crate::event::{Event, EventKind, RunHeader};
 
 /// Where a run begins.
@@ -28,36 +29,57 @@ pub(super) struct Opening {
     pub(super) summary: Summary,
     /// Whether the journal says already that every unit ended.
     pub(super) finished: bool,
+    /// Who is asked no more of what.
+    pub(super) settling: Settling,
+}
+
+/// What an earlier part of the run recorded.
+#[derive(Default)]
+struct Past {
+    recorded: HashSet<TaskName>,
+    /// What its answers settle.
+    settled: Vec<EventKind>,
+    /// What it said to be settled.
+    told: HashSet<(SubjectName, TaskName)>,
 }
 
 impl Opening {
     /// Works out what is done and what is still to be recorded.
-    pub(super) fn of(work: &Work, start: Start) -> Result<Self, RunError> {
-        let units = work.seats.len() * work.plan.tasks.iter().map(|task| task.samples.len()).sum::<usize>();
+    pub(super) fn of(work: &mut Work, start: Start) -> Result<Self, RunError> {
+        let referees = std::mem::take(&mut work.referees);
+        let settling = Settling::new(work, referees);
         let mut opening = Self {
             events: Vec::new(),
             next: 0,
             done: HashSet::new(),
-            summary: Summary { units, scored: 0, unscored: 0 },
+            summary: Summary { units: settling.units(), scored: 0, unscored: 0, saved: 0 },
             finished: false,
+            settling,
         };
-        let mut recorded = HashSet::new();
+        let mut past = Past::default();
         match start {
             Start::Fresh(header) => opening.events.push(EventKind::RunStarted(header)),
             Start::Resume(events) => {
                 unchanged(&events, &work.seats)?;
                 for event in events {
-                    opening.past(event, &mut recorded);
+                    opening.past(event, &mut past);
                 }
                 opening.events.push(EventKind::RunResumed { done: opening.done.len() });
             }
         }
-        opening.record(work, &recorded);
+        opening.record(work, &past.recorded);
+        // A kill between an answer and what it settled leaves that to be said now.
+        let open = past.settled.into_iter().filter(|event| match event {
+            EventKind::TaskSettled { subject, task, .. } => !past.told.contains(&(subject.clone(), task.clone())),
+            _ => true,
+        });
+        opening.events.extend(open);
+        opening.summary.saved = opening.settling.saved();
         Ok(opening)
     }
 
     /// Takes an event of the past into account.
-    fn past(&mut self, event: Event, recorded: &mut HashSet<TaskName>) {
+    fn past(&mut self, event: Event, past: &mut Past) {
         self.next = event.seq + 1;
         match event.kind {
             EventKind::UnitFinished { unit, outcome, .. } => {
@@ -65,10 +87,18 @@ impl Opening {
                     Outcome::Scored { .. } => &mut self.summary.scored,
                     Outcome::Unscored { .. } => &mut self.summary.unscored,
                 };
-                *counted += usize::from(self.done.insert(unit));
+                if !self.done.contains(&unit) {
+                    *counted += 1;
+                    past.settled.extend(self.settling.note(&unit, &outcome));
+                    self.done.insert(unit);
+                }
+            }
+            EventKind::TaskSettled { subject, task, after } => {
+                self.settling.told(&subject, &task, after);
+                past.told.insert((subject, task));
             }
             EventKind::TaskRecorded { task, .. } => {
-                recorded.insert(task);
+                past.recorded.insert(task);
             }
             EventKind::RunFinished { .. } => self.finished = true,
             _ => {}

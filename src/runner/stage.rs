@@ -1,13 +1,16 @@
 //! What every worker of a run shares: the plan, the seats and the way to the dispatcher.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::ask::{Call, Patience, Reply, ask};
 use super::dispatch::Message;
 use super::judge::judge;
+use super::repeat::on_pass;
+use super::settling::Ends;
 use super::{Options, Stop, Work};
 use crate::domain::{Answer, Request, Sample, UnitKey};
 use crate::event::EventKind;
@@ -16,12 +19,18 @@ use crate::event::EventKind;
 #[derive(Debug)]
 pub(super) struct Gone;
 
+/// A seat in one of its passes over a task's samples, counted from 0.
+pub(super) type Turn = (usize, u32);
+
 /// Shared by all workers of one run; indices are the plan's.
 pub(super) struct Stage {
     pub(super) work: Work,
     pub(super) options: Options,
     pub(super) stop: Stop,
     pub(super) done: HashSet<UnitKey>,
+    pub(super) ends: Arc<Ends>,
+    /// By task: where to wait for word whether somebody is settled; none where nobody can be.
+    pub(super) marks: Vec<Option<BTreeSet<usize>>>,
     pub(super) events: mpsc::Sender<Message>,
 }
 
@@ -32,23 +41,40 @@ impl Stage {
     }
 
     /// The key of a unit.
-    pub(super) fn unit(&self, seat: usize, task: usize, sample: usize) -> UnitKey {
+    fn unit(&self, (seat, pass): Turn, task: usize, sample: usize) -> UnitKey {
         UnitKey {
             subject: self.work.seats[seat].subject.name.clone(),
             task: self.work.plan.tasks[task].task.name.clone(),
             sample: self.samples(task)[sample].id.clone(),
-            repeat: 0,
+            repeat: pass,
         }
     }
 
-    /// Whether a unit was still to do when this part of the run began.
-    pub(super) fn is_open(&self, seat: usize, task: usize, sample: usize) -> bool {
-        !self.done.contains(&self.unit(seat, task, sample))
+    /// Whether a unit was still to do when this part of the run began, and its subject is still asked.
+    pub(super) fn is_open(&self, turn: Turn, task: usize, sample: usize) -> bool {
+        sample < self.ends.after(turn.0, task) && !self.done.contains(&self.unit(turn, task, sample))
     }
 
-    /// Those of some samples that a seat has still to answer.
-    pub(super) fn open(&self, seat: usize, task: usize, samples: &[usize]) -> Vec<usize> {
-        samples.iter().copied().filter(|&sample| self.is_open(seat, task, sample)).collect()
+    /// Those of some samples that a seat has still to answer in a pass.
+    pub(super) fn open(&self, turn: Turn, task: usize, samples: &[usize]) -> Vec<usize> {
+        samples.iter().copied().filter(|&sample| self.is_open(turn, task, sample)).collect()
+    }
+
+    /// How many of these rising samples come before the next place where to wait for word.
+    pub(super) fn up_to_mark(&self, task: usize, samples: &[usize]) -> usize {
+        let next = |marks: &BTreeSet<usize>| marks.range(samples.first()? + 1..).next().copied();
+        let mark = self.marks[task].as_ref().and_then(next);
+        mark.map_or(samples.len(), |mark| samples.partition_point(|&sample| sample < mark))
+    }
+
+    /// Waits until everything that was sent about a task is taken into account, where that could settle somebody.
+    pub(super) async fn word(&self, task: usize) -> Result<(), Gone> {
+        if self.marks[task].is_none() {
+            return Ok(());
+        }
+        let (asker, seen) = oneshot::channel();
+        self.events.send(Message::Seen(asker)).await.map_err(|_| Gone)?;
+        seen.await.map_err(|_| Gone)
     }
 
     /// Says that units go to a subject.
@@ -71,21 +97,23 @@ impl Stage {
         ask(&*self.work.seats[seat].engine, inputs, call, Patience { retries, backoff, stop: &self.stop, salt }).await
     }
 
-    /// Has a seat answer some samples of a task and reports how they ended.
-    pub(super) async fn answer(&self, seat: usize, task: usize, samples: &[usize]) -> Result<(), Gone> {
+    /// Has a seat answer some samples of a task in one of its passes and reports how they ended.
+    pub(super) async fn answer(&self, turn: Turn, task: usize, samples: &[usize]) -> Result<(), Gone> {
+        let (seat, pass) = turn;
         let Some(&first) = samples.first() else { return Ok(()) };
         self.announce(seat, task, samples.len()).await?;
-        let requests: Vec<Request> = samples.iter().map(|&index| self.samples(task)[index].request.clone()).collect();
+        let request = |&index: &usize| on_pass(&self.samples(task)[index].request, pass);
+        let requests: Vec<Request> = samples.iter().map(request).collect();
         let began = tokio::time::Instant::now();
         let salt = self.samples(task)[first].id.as_str();
         let replies = self.ask(seat, &requests, |engine, requests| engine.answer(requests), salt).await;
-        self.report(seat, task, samples.iter().copied().zip(replies), began.elapsed()).await
+        self.report(turn, task, samples.iter().copied().zip(replies), began.elapsed()).await
     }
 
     /// Scores replies and sends them on; a reply that the run did not wait for is left to the next part of the run.
     pub(super) async fn report(
         &self,
-        seat: usize,
+        turn: Turn,
         task: usize,
         replies: impl ExactSizeIterator<Item = (usize, Reply<Answer>)>,
         took: Duration,
@@ -94,7 +122,7 @@ impl Stage {
         let scorer = &*self.work.scorers[task];
         let ended = replies.filter_map(|(sample, reply)| {
             let outcome = judge(scorer, &self.samples(task)[sample].target, reply?);
-            Some(EventKind::UnitFinished { unit: self.unit(seat, task, sample), outcome: Box::new(outcome), micros })
+            Some(EventKind::UnitFinished { unit: self.unit(turn, task, sample), outcome: Box::new(outcome), micros })
         });
         let ended = ended.collect();
         self.send(ended).await

@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use super::documents::Documents;
-use super::stage::{Gone, Stage};
+use super::stage::{Gone, Stage, Turn};
 use crate::domain::RequestKind;
 
 /// Has the seats answer everything that is open, in turns, until done or asked to stop.
 ///
-/// Each batch goes to every seat before the next batch begins, in the order A B C, then C B A, and so on: a linear drift
-/// of the machine's speed falls on all of them equally. Where documents are laid side by side, the canary is always first.
+/// Each batch goes to every seat before the next batch begins, pass by pass, in the order of [`in_turn`]: a linear drift of
+/// the machine's speed falls on all of them equally. Where documents are laid side by side, the canary is always first.
 pub(super) async fn take_turns(stage: Arc<Stage>, seats: Vec<usize>) -> Result<(), Gone> {
-    let mut turn = 0_usize;
+    let mut batches = 0_usize;
     for task in 0..stage.work.plan.tasks.len() {
-        let open = |&sample: &usize| seats.iter().any(|&seat| stage.is_open(seat, task, sample));
-        let rest: Vec<usize> = (0..stage.samples(task).len()).filter(open).collect();
+        let repeats: Vec<(usize, u32)> = seats.iter().map(|&seat| (seat, stage.work.repeats(seat, task))).collect();
+        let passes = repeats.iter().flat_map(|&(seat, repeats)| (0..repeats).map(move |pass| (seat, pass)));
+        let passes: Vec<Turn> = passes.collect();
+        let is_open = |&sample: &usize| passes.iter().any(|&turn| stage.is_open(turn, task, sample));
+        let rest: Vec<usize> = (0..stage.samples(task).len()).filter(is_open).collect();
         let mut documents = match stage.work.plan.tasks[task].task.kind {
             RequestKind::Perplexity => Documents::shown_by(&stage, &seats),
             _ => None,
@@ -22,31 +25,63 @@ pub(super) async fn take_turns(stage: Arc<Stage>, seats: Vec<usize>) -> Result<(
         let mut rest = rest.as_slice();
         while !rest.is_empty() && !stage.stop.asked() {
             let room = documents.as_ref().map_or(usize::MAX, |documents| documents.fitting(&stage, task, rest));
-            let (batch, later) = rest.split_at(rest.len().min(stage.options.batch).min(room).max(1));
+            let size = rest.len().min(stage.options.batch).min(room).min(stage.up_to_mark(task, rest)).max(1);
+            let (batch, later) = rest.split_at(size);
             rest = later;
             if let Some(documents) = &mut documents {
                 documents.canary(&stage, task, batch).await?;
             }
-            for seat in in_turn(&seats, turn) {
+            for turn in in_turn(&repeats, batches) {
                 if stage.stop.asked() {
                     return Ok(());
                 }
                 match &documents {
-                    Some(documents) if documents.shows(seat) => documents.variant(&stage, seat, task, batch).await?,
-                    _ => stage.answer(seat, task, &stage.open(seat, task, batch)).await?,
+                    Some(documents) if documents.shows(turn.0) => documents.variant(&stage, turn.0, task, batch).await?,
+                    _ => stage.answer(turn, task, &stage.open(turn, task, batch)).await?,
                 }
             }
-            turn += 1;
+            batches += 1;
+            stage.word(task).await?;
+            let end = seats.iter().map(|&seat| stage.ends.after(seat, task)).max().unwrap_or(usize::MAX);
+            rest = &rest[..rest.partition_point(|&sample| sample < end)];
         }
     }
     Ok(())
 }
 
-/// The seats in the order of a turn: forwards on even ones, backwards on odd ones.
-fn in_turn(seats: &[usize], turn: usize) -> Vec<usize> {
-    let mut order = seats.to_vec();
-    if turn % 2 == 1 {
+/// The turns of a batch: the seats in their order, those with a second pass backwards, those with a third forwards again; on
+/// odd batches all of that in reverse. So A and B take turns as A B B A with two passes each, and A's two lie around B's one.
+fn in_turn(repeats: &[(usize, u32)], batch: usize) -> Vec<Turn> {
+    let most = repeats.iter().map(|(_, repeats)| *repeats).max().unwrap_or(0);
+    let mut order: Vec<usize> = Vec::new();
+    for pass in 0..most {
+        let seats = repeats.iter().filter(|(_, repeats)| *repeats > pass).map(|(seat, _)| *seat);
+        if pass % 2 == 0 { order.extend(seats) } else { order.extend(seats.rev()) }
+    }
+    if batch % 2 == 1 {
         order.reverse();
     }
-    order
+    let before = |at: usize| order[..at].iter().filter(|seat| **seat == order[at]).count() as u32;
+    (0..order.len()).map(|at| (order[at], before(at))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(repeats: [u32; 3], batch: usize) -> String {
+        let repeats: Vec<(usize, u32)> = repeats.into_iter().enumerate().collect();
+        let turns = in_turn(&repeats, batch).into_iter();
+        turns.map(|(seat, pass)| format!("{}{pass}", ["a", "b", "c"][seat])).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn passes_of_a_subject_lie_around_those_of_the_others() {
+        assert_eq!(told([1, 1, 1], 0), "a0 b0 c0");
+        assert_eq!(told([1, 1, 1], 1), "c0 b0 a0");
+        assert_eq!(told([2, 1, 1], 0), "a0 b0 c0 a1");
+        assert_eq!(told([2, 1, 1], 1), "a0 c0 b0 a1");
+        assert_eq!(told([2, 2, 2], 0), "a0 b0 c0 c1 b1 a1");
+        assert_eq!(told([2, 2, 2], 1), "a0 b0 c0 c1 b1 a1");
+    }
 }

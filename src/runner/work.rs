@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Clock, System};
-use crate::domain::Subject;
+use crate::domain::{MetricKind, Step, Subject};
 use crate::engine::Engine;
 use crate::plan::Plan;
 use crate::scorer::Scorer;
@@ -28,6 +28,31 @@ pub struct Work {
     pub seats: Vec<Seat>,
     /// Who judges: one scorer a task of the plan, in its order.
     pub scorers: Vec<Box<dyn Scorer>>,
+    /// Who says when a subject is asked no more of a task: at most one for each.
+    pub referees: Vec<Referee>,
+}
+
+impl Work {
+    /// How often a seat is asked each sample of a task: documents once, since nothing about them is drawn.
+    pub(super) fn repeats(&self, seat: usize, task: usize) -> u32 {
+        match self.plan.tasks[task].task.metric {
+            MetricKind::Perplexity => 1,
+            MetricKind::Accuracy | MetricKind::Mean => self.seats[seat].subject.repeats.max(1),
+        }
+    }
+}
+
+/// Follows one subject on one task, sample by sample, until its verdict there is certain. Canary and subject must be asked
+/// once a sample.
+pub struct Referee {
+    /// The subject, by its place among the seats; not the canary.
+    pub seat: usize,
+    /// The task, by its place in the plan.
+    pub task: usize,
+    /// Numbers of samples, rising, after which those who share a machine should wait for word before they go on.
+    pub marks: Vec<usize>,
+    /// Takes what each sample says, in the plan's order; true at the sample that settles the subject.
+    pub settles: Box<dyn FnMut(Step) -> bool + Send + Sync>,
 }
 
 /// How long to wait before asking again: at most `base`, then twice that, and so on up to `ceiling`.
@@ -67,18 +92,20 @@ impl Default for Options {
 /// How far a run came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
-    /// Units of the plan: subjects × samples.
+    /// Units of the plan: subjects × samples × repeats.
     pub units: usize,
     /// Those with a score.
     pub scored: usize,
     /// Those that ended without one.
     pub unscored: usize,
+    /// Those that were not asked, since a verdict was certain before.
+    pub saved: usize,
 }
 
 impl Summary {
     /// Units that have not ended; above 0 only where the run was asked to stop (exit code 130).
     #[must_use]
     pub fn left(self) -> usize {
-        self.units - self.scored - self.unscored
+        self.units - self.scored - self.unscored - self.saved
     }
 }

@@ -26,7 +26,8 @@ fn report(bench: &Bench) -> PathBuf {
     );
     let reports = bench.reports("r");
     bench.run(&reports, &["--limit", "40"]).success_or_verdict();
-    let run = fs::read_dir(&reports).expect("runs are there").next().expect("one run").expect("its entry").path();
+    let entries = fs::read_dir(&reports).expect("runs are there").map(|entry| entry.expect("its entry").path());
+    let run = entries.into_iter().find(|path| path.is_dir()).expect("one run");
     run.join("report.html")
 }
 

@@ -10,7 +10,8 @@ use crate::bench::{Bench, Ended, plan};
 
 /// The one run under a reports folder.
 fn run_in(reports: &Path) -> PathBuf {
-    fs::read_dir(reports).expect("there are runs").next().expect("there is one").expect("its entry can be read").path()
+    let entries = fs::read_dir(reports).expect("there are runs").map(|entry| entry.expect("its entry can be read").path());
+    entries.into_iter().find(|path| path.is_dir()).expect("there is one")
 }
 
 /// A run's results without the run's own name and the times.

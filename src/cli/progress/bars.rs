@@ -72,7 +72,7 @@ impl Bars {
             let place = Place { task, subject };
             // Only the first bar of a task bears its name: the eye finds groups without lines between them.
             let title = if subject == 0 { card.name.as_str() } else { "" };
-            let bar = self.screen.add(ProgressBar::new(card.samples as u64).with_style(style(fit)));
+            let bar = self.screen.add(ProgressBar::new(standing.units(place) as u64).with_style(style(fit)));
             bar.set_prefix(cut(&format!("{title:wide$}  {name:high$}"), fit.names));
             bar.set_position(standing.cell(place).done as u64);
             bar.set_message(standing.state(place));
@@ -86,6 +86,7 @@ impl Bars {
     /// Moves a bar; the last one of a task to arrive turns all of them into a line.
     fn advance(&mut self, place: Place) {
         if let Some(bar) = self.under_way.get(&place.task).and_then(|bars| bars.get(place.subject)) {
+            bar.set_length(self.standing.units(place) as u64);
             bar.set_position(self.standing.cell(place).done as u64);
             bar.set_message(self.standing.state(place));
         }
@@ -132,8 +133,10 @@ impl Sink for Bars {
                 }
             }
             (EventKind::BatchStarted { .. }, Some(place)) => self.show(place.task),
-            (EventKind::UnitFinished { .. }, Some(place)) => {
-                self.show(place.task);
+            (EventKind::UnitFinished { .. } | EventKind::TaskSettled { .. }, Some(place)) => {
+                if !self.standing.is_over(place.task) {
+                    self.show(place.task);
+                }
                 self.moved.insert(place);
             }
             (EventKind::RunFinished { .. }, _) => {

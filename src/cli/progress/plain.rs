@@ -43,12 +43,12 @@ impl Plain {
 impl Sink for Plain {
     fn emit(&mut self, event: &Event) -> Result<(), SinkError> {
         let place = self.standing.note(event);
-        let run = &self.standing.run;
+        let run = self.standing.run.clone();
         let lines = match (&event.kind, place) {
             (EventKind::RunStarted(_), _) => vec![self.standing.outlook()],
             (EventKind::RunResumed { done }, _) => vec![format!("run {run} goes on: {} done", count(*done, "unit"))],
             (EventKind::SubjectReady { .. }, _) => ready(event).into_iter().collect(),
-            (EventKind::UnitFinished { .. }, Some(place)) => self.standing.ended(place),
+            (EventKind::UnitFinished { .. } | EventKind::TaskSettled { .. }, Some(place)) => self.standing.ended(place),
             (EventKind::RunFinished { scored, unscored }, _) => {
                 vec![format!("run {run} is complete: {} scored, {unscored} unscored", count(*scored, "unit"))]
             }

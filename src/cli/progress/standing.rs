@@ -20,7 +20,11 @@ pub(super) struct Cell {
     micros: u64,
     total: Portion,
     difference: Portion,
-    portions: HashMap<SampleId, Portion>,
+    portions: HashMap<(SampleId, u32), Portion>,
+    /// After how many samples the subject was settled on the task.
+    settled: Option<usize>,
+    /// Whether its line was told.
+    told: bool,
 }
 
 /// A part of a mean: right answers among answers, or −ln p among tokens.
@@ -63,11 +67,13 @@ pub(super) struct Standing {
     pub(super) run: String,
     pub(super) subjects: Vec<SubjectName>,
     pub(super) tasks: Vec<TaskCard>,
+    repeats: Vec<usize>,
     cells: Vec<Cell>,
 }
 
 impl Standing {
-    /// Takes note of an event; the place of the unit that ended or the batch that began, if it is one.
+    /// Takes note of an event; the place of the unit that ended, the subject that was settled or the batch that began, if it
+    /// is one.
     pub(super) fn note(&mut self, event: &Event) -> Option<Place> {
         match &event.kind {
             EventKind::RunStarted(header) => {
@@ -76,15 +82,22 @@ impl Standing {
             }
             EventKind::BatchStarted { subject, task, .. } => self.place(subject, task),
             EventKind::UnitFinished { unit, outcome, micros } => self.unit(unit, outcome, *micros),
+            EventKind::TaskSettled { subject, task, after } => {
+                let place = self.place(subject, task)?;
+                self.cell_mut(place).settled = Some(*after);
+                self.forget(place.task);
+                Some(place)
+            }
             _ => None,
         }
     }
 
     fn start(&mut self, header: &RunHeader) {
         let RunHeader { run, subjects, tasks, .. } = header;
+        let repeats = subjects.iter().map(|subject| subject.repeats.max(1) as usize).collect();
         let subjects: Vec<SubjectName> = subjects.iter().map(|subject| subject.name.clone()).collect();
         let cells = vec![Cell::default(); subjects.len() * tasks.len()];
-        *self = Self { run: run.clone(), subjects, tasks: tasks.clone(), cells };
+        *self = Self { run: run.clone(), subjects, tasks: tasks.clone(), repeats, cells };
     }
 
     fn place(&self, subject: &SubjectName, task: &TaskName) -> Option<Place> {
@@ -103,20 +116,26 @@ impl Standing {
             Outcome::Scored { answer, score } => {
                 let portion = Portion::of(answer, score);
                 cell.total.add(portion.sum, portion.weight);
-                cell.portions.insert(unit.sample.clone(), portion);
-                self.pair(place, &unit.sample, portion);
+                let key = (unit.sample.clone(), unit.repeat);
+                cell.portions.insert(key.clone(), portion);
+                self.pair(place, &key, portion);
             }
         }
-        if self.is_over(place.task) {
-            for subject in 0..self.subjects.len() {
-                self.cell_mut(Place { subject, ..place }).portions = HashMap::new();
-            }
-        }
+        self.forget(place.task);
         Some(place)
     }
 
+    /// Lets the portions of a task go when no pair of it can come any more.
+    fn forget(&mut self, task: usize) {
+        if self.is_over(task) {
+            for subject in 0..self.subjects.len() {
+                self.cell_mut(Place { task, subject }).portions = HashMap::new();
+            }
+        }
+    }
+
     /// Adds the pairs that a score completes.
-    fn pair(&mut self, place: Place, sample: &SampleId, new: Portion) {
+    fn pair(&mut self, place: Place, sample: &(SampleId, u32), new: Portion) {
         let canary = Place { subject: CANARY, ..place };
         if place != canary {
             if let Some(reference) = self.cell(canary).portions.get(sample).copied() {
@@ -141,9 +160,17 @@ impl Standing {
         &mut self.cells[place.task * self.subjects.len() + place.subject]
     }
 
+    /// How many units a subject has to answer on a task.
+    pub(super) fn units(&self, place: Place) -> usize {
+        let card = &self.tasks[place.task];
+        let all = if card.metric == MetricKind::Perplexity { card.samples } else { card.samples * self.repeats[place.subject] };
+        // Answers that were under way when it was settled come on top.
+        self.cell(place).settled.map_or(all, |after| after.max(self.cell(place).done))
+    }
+
     /// Whether a subject has ended a task.
     pub(super) fn is_done(&self, place: Place) -> bool {
-        self.cell(place).done >= self.tasks[place.task].samples
+        self.cell(place).done >= self.units(place)
     }
 
     /// Whether all subjects have ended a task.
@@ -195,14 +222,18 @@ impl Standing {
 
     /// The lines that are due after a unit ended: a subject's when both it and the canary have ended the task, so that
     /// the difference is the whole one.
-    pub(super) fn ended(&self, place: Place) -> Vec<String> {
+    pub(super) fn ended(&mut self, place: Place) -> Vec<String> {
         let canary = Place { subject: CANARY, ..place };
         if !self.is_done(place) || !self.is_done(canary) {
             return Vec::new();
         }
         let subjects = if place == canary { 0..self.subjects.len() } else { place.subject..place.subject + 1 };
         let places = subjects.map(|subject| Place { subject, ..place });
-        places.filter(|&place| self.is_done(place)).map(|place| self.line(place)).collect()
+        let due: Vec<Place> = places.filter(|&place| self.is_done(place) && !self.cell(place).told).collect();
+        for &place in &due {
+            self.cell_mut(place).told = true;
+        }
+        due.into_iter().map(|place| self.line(place)).collect()
     }
 
     /// One line about what a subject came to on a task.
@@ -210,7 +241,9 @@ impl Standing {
         let (task, subject) = (&self.tasks[place.task], &self.subjects[place.subject]);
         let seconds = self.cell(place).micros as f64 / 1e6;
         let (wide, high) = (self.task_width(), self.subject_width());
-        let (samples, state) = (count(task.samples, "sample"), self.state(place));
+        let asked = self.cell(place).settled.filter(|&after| after < task.samples);
+        let samples = asked.map_or_else(|| count(task.samples, "sample"), |after| format!("{after} of {}", task.samples));
+        let state = self.state(place);
         format!("{:wide$}  {subject:high$}  {samples:>12} in {seconds:6.1} s  {state}", task.name)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Asking, Course, Ending, Terms};
 use crate::analysis::{Comparison, Record};
-use crate::domain::{Policy, Role, Stopping, SubjectName, TaskName, Verdict};
+use crate::domain::{EngineSpec, Policy, Role, Stopping, SubjectName, TaskName, Verdict};
 use crate::gate::{Early, EarlyBy};
 
 /// What the rule for early stopping says about a comparison.
@@ -57,14 +57,16 @@ pub(in crate::gate) fn unfounded(record: &Record, comparisons: &[Comparison], su
     })
 }
 
-/// A comparison's course under a policy, and where that ended it; none where the policy lets it have none.
+/// A comparison's course under a policy, and where that ended it; none where the policy lets it have none, and for results of
+/// other programs, whose order nobody fixed beforehand.
 fn course(record: &Record, comparison: &Comparison, policy: &Policy) -> Option<(Course, Option<Ending>)> {
+    if record.header.subjects.iter().any(|subject| matches!(subject.engine, EngineSpec::Recorded(_))) {
+        return None;
+    }
     let card = record.task(&comparison.task)?;
     let clustered = !comparison.clusters.is_empty() || shares_clusters(record, &card.name);
-    let asked_once = |subject: &&crate::domain::Subject| {
-        (subject.role != Role::Canary && subject.name != comparison.subject) || subject.repeats <= 1
-    };
-    let once = record.header.subjects.iter().all(|subject| asked_once(&subject));
+    let sides = record.header.subjects.iter().filter(|s| s.role == Role::Canary || s.name == comparison.subject);
+    let once = sides.into_iter().all(|subject| subject.repeats <= 1);
     let terms = Terms::of(card, &record.header.tasks, policy, Asking { once, clustered })?;
     let mut course = Course::new(terms)?;
     let ending = comparison.steps.iter().find_map(|&step| course.take(step));
