@@ -1,8 +1,90 @@
 //! The latency rule: answers must be shown to come as fast as the budget asks.
 
-use super::{Case, Finding};
+use super::wording::count;
+use super::{Case, Evidence, Finding, Rule, Spent};
+use crate::analysis::{LatencyComparison, PairedTimes};
+use crate::domain::{Budget, Measured, TaskName, Verdict};
+use crate::stats::Interval;
 
-/// One finding for each latency budget.
-pub(super) fn findings(_case: &Case<'_>) -> Vec<Finding> {
-    Vec::new()
+/// One finding for each latency budget: on its task, or on all tasks with scores together.
+pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
+    let budgets = case.policy.budgets.iter().filter(|budget| budget.measured() == Some(Measured::Times));
+    budgets.map(|budget| of_budget(case, budget)).collect()
+}
+
+fn of_budget(case: &Case<'_>, budget: &Budget) -> Finding {
+    let alpha = case.policy.alpha;
+    let mut own = case.comparisons.latencies.iter();
+    let row = own.find(|row| row.subject == *case.subject && row.task == budget.task);
+    let (verdict, reason, value, interval) = match row {
+        _ if !(alpha > 0.0 && alpha < 0.5) => {
+            let reason = format!("a budget cannot be tested at α = {alpha}: α lies between 0 and 0.5");
+            (Verdict::Invalid, reason, None, None)
+        }
+        None => (Verdict::Invalid, not_measured(&budget.metric, budget.task.as_ref()), None, None),
+        Some(row) => {
+            let (verdict, reason) = judge(row, budget, (alpha, case.record.header.seed));
+            let shown = if quantile(&budget.metric).is_none() { row.times.mean_shown() } else { None };
+            (verdict, reason, value(row, &budget.metric), shown)
+        }
+    };
+    let evidence = Evidence::Budget(Spent { metric: budget.metric.clone(), max: budget.max, value, interval });
+    let task = budget.task.clone();
+    Finding { rule: Rule::Latency, task, slice: None, gating: true, verdict, reason, evidence: Some(evidence) }
+}
+
+fn not_measured(metric: &str, task: Option<&TaskName>) -> String {
+    let on = task.map_or_else(|| "any task with scores".to_owned(), |task| format!("'{task}' (a task with scores is needed)"));
+    format!("{metric} has a budget, but was not measured: no sample of {on} has a time and a score of both")
+}
+
+/// The quantile that a metric is about; the mean where none.
+fn quantile(metric: &str) -> Option<f64> {
+    match metric {
+        "latency.p50_ratio" => Some(0.5),
+        "latency.p95_ratio" => Some(0.95),
+        "latency.p99_ratio" => Some(0.99),
+        _ => None,
+    }
+}
+
+fn value(row: &LatencyComparison, metric: &str) -> Option<f64> {
+    quantile(metric).map_or_else(|| row.times.mean(), |q| row.times.quantile(q))
+}
+
+fn judge(row: &LatencyComparison, budget: &Budget, (alpha, seed): (f64, u64)) -> (Verdict, String) {
+    let (metric, max, times) = (&budget.metric, budget.max, &row.times);
+    let q = quantile(metric);
+    let is = value(row, metric).map_or_else(|| metric.clone(), |value| format!("{metric} is {value:.3}"));
+    let fewest = q.map_or_else(PairedTimes::fewest_blocks, |q| PairedTimes::fewest_for(q, alpha));
+    if times.measurements() < fewest {
+        let (have, fewest) = (count(times.measurements() as u64), count(fewest as u64));
+        let what = format!(
+            "{is}, but {have} batches beside the first cannot tell whether it keeps within {max}: at least {fewest} are needed, \
+             by more samples or smaller batches"
+        );
+        return (Verdict::Inconclusive, what);
+    }
+    let confidence = 1.0 - 2.0 * alpha;
+    let interval = q.map_or_else(|| times.mean_interval(confidence), |q| times.quantile_interval(q, confidence, seed));
+    let Some(interval) = interval else {
+        let what = format!("{is}, but the times do not vary, so the clock is too coarse to tell whether it keeps within {max}");
+        return (Verdict::Inconclusive, what);
+    };
+    let is = format!("{is}{}", in_brackets(interval, confidence));
+    // A comparison that a NaN makes neither over nor within is not a pass.
+    if interval.lower > max {
+        (Verdict::Fail, format!("{is}, over its budget of {max}"))
+    } else if interval.upper <= max {
+        (Verdict::Pass, format!("{is}, within its budget of {max}"))
+    } else {
+        (Verdict::Inconclusive, format!("{is}: more samples would tell whether it keeps within {max}"))
+    }
+}
+
+/// The interval that decided, as ` (90 % interval 1.010 to 1.020)`.
+fn in_brackets(interval: Interval, confidence: f64) -> String {
+    let percent = format!("{:.1}", 100.0 * confidence);
+    let percent = percent.trim_end_matches('0').trim_end_matches('.');
+    format!(" ({percent} % interval {:.3} to {:.3})", interval.lower, interval.upper)
 }
