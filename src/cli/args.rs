@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::power::{Assumption, assumption};
 use crate::harness::Format;
 
 /// Decides, with statistical evidence, whether a quantized language model may replace its full-precision original.
@@ -36,6 +37,8 @@ pub(super) enum Command {
     Gate(GateArgs),
     /// Compare results that another program wrote (lm-evaluation-harness, `inspect_ai`, promptfoo, `OpenAI` evals, CSV, JSON lines)
     Compare(CompareArgs),
+    /// Say what a plan can show before anything is asked: samples needed, chance of a PASS, tasks that can never pass
+    Power(PowerArgs),
     /// Write a model as GGUF in another quantization
     Quantize(QuantizeArgs),
     /// Write a commented plan to start from
@@ -160,6 +163,46 @@ pub(super) struct CompareArgs {
     pub(super) out: Option<PathBuf>,
 }
 
+/// Flags of `power`.
+#[derive(Args, Clone, Debug)]
+pub(super) struct PowerArgs {
+    /// The plan
+    #[arg(default_value = "quantgate.toml", value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Share of items that are expected to flip, for all tasks or one; otherwise as the newest runs measured it, or 4% (may be
+    /// repeated)
+    #[arg(long, value_name = "[TASK=]SHARE", value_parser = assumption, value_delimiter = ',')]
+    pub(super) flips: Vec<Assumption>,
+    /// What a variant is expected to lose in truth, for all tasks or one [default: nothing]
+    #[arg(long, value_name = "[TASK=]SHARE", value_parser = assumption, value_delimiter = ',')]
+    pub(super) loss: Vec<Assumption>,
+    /// The canary's expected score, for all tasks or one, which matters to a recovery; otherwise as the newest runs measured it,
+    /// the middle of the suite's band, or 80%
+    #[arg(long, value_name = "[TASK=]SHARE", value_parser = assumption, value_delimiter = ',')]
+    pub(super) canary: Vec<Assumption>,
+    /// The probability of a PASS that is planned for
+    #[arg(long, value_name = "SHARE", default_value = "80%", value_parser = probability)]
+    pub(super) power: f64,
+    /// A TOML file whose [policy] is used in place of the plan's
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Option<PathBuf>,
+    /// A suite in place of the plan's (may be repeated)
+    #[arg(long = "suite", env = "QUANTGATE_SUITES", value_name = "FILE", value_delimiter = ',')]
+    pub(super) suites: Option<Vec<PathBuf>>,
+    /// Seed of everything random, in place of the plan's
+    #[arg(long, env = "QUANTGATE_SEED")]
+    pub(super) seed: Option<u64>,
+    /// As if only this many samples of each task were asked
+    #[arg(long, env = "QUANTGATE_LIMIT", value_name = "N")]
+    pub(super) limit: Option<usize>,
+    /// The folder with the runs that flips are taken from
+    #[arg(long, env = "QUANTGATE_REPORTS", value_name = "DIR")]
+    pub(super) reports: Option<PathBuf>,
+    /// JSON in place of a table
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// Flags of `quantize`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct QuantizeArgs {
@@ -199,4 +242,10 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(count) => Ok(count),
         Err(fault) => Err(fault.to_string()),
     }
+}
+
+/// Reads a probability strictly between 0 and 1.
+fn probability(text: &str) -> Result<f64, String> {
+    let share = assumption(text)?.share;
+    if share > 0.0 && share < 1.0 { Ok(share) } else { Err("must be more than 0 and less than 1".to_owned()) }
 }

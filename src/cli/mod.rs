@@ -6,6 +6,7 @@ mod failure;
 mod gate;
 mod init;
 mod ledger;
+mod power;
 pub mod progress;
 mod quantize;
 mod referees;
@@ -52,6 +53,7 @@ fn dispatch() -> Result<u8, Failure> {
         Some(Command::Report(args)) => report::report(&args),
         Some(Command::Gate(args)) => gate::gate(&args),
         Some(Command::Compare(args)) => compare::compare(&args),
+        Some(Command::Power(args)) => power::power(&args),
         Some(Command::Quantize(args)) => quantize::quantize(&args),
         Some(Command::Init(args)) => init::init(&args),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::power::{Design, Never};
 use super::{PlannedTask, rules, tolerance};
-use crate::domain::{Budget, EngineSpec, Measured, Policy, RequestKind, Stopping, Subject, Tolerance};
+use crate::domain::{Budget, EngineSpec, Measured, MetricKind, Policy, RequestKind, Stopping, Subject, Tolerance};
 
 /// Every piece of advice, as sentences.
 pub(super) fn of(policy: &Policy, subjects: &[Subject], tasks: &[PlannedTask]) -> Vec<String> {
@@ -143,13 +143,13 @@ fn stopping_is_moot(policy: &Policy, subjects: &[Subject], tasks: &[PlannedTask]
 
 /// Why all tasks are asked in full.
 fn whole(policy: &Policy, subjects: &[Subject]) -> Option<&'static str> {
-    let of_items = |budget: &Budget| budget.measured() == Some(Measured::Items) && budget.task.is_none();
+    let of_answers = |budget: &Budget| budget.measured() != Some(Measured::Documents) && budget.task.is_none();
     if policy.overall.is_some() {
         Some("`overall` needs all of every task")
     } else if subjects.iter().any(|subject| subject.repeats > 1) {
         Some("samples are repeated")
-    } else if policy.budgets.iter().any(of_items) {
-        Some("a budget is measured on its items")
+    } else if policy.budgets.iter().any(of_answers) {
+        Some("a budget is measured on its answers")
     } else {
         None
     }
@@ -159,15 +159,17 @@ fn whole(policy: &Policy, subjects: &[Subject]) -> Option<&'static str> {
 fn in_full(policy: &Policy, planned: &PlannedTask) -> Option<&'static str> {
     let name = &planned.task.name;
     let of_slice = policy.tasks.iter().any(|rule| rule.task == *name && rule.slice.is_some());
-    let of_items = |budget: &Budget| budget.measured() == Some(Measured::Items) && budget.task.as_ref() == Some(name);
+    let of_answers = |budget: &Budget| budget.measured() != Some(Measured::Documents) && budget.task.as_ref() == Some(name);
     if matches!(policy.tolerance_of(name), Tolerance::Recovery(_)) {
         Some("a recovery is judged at the end")
+    } else if planned.task.metric == MetricKind::Mean {
+        Some("its scores are not just right or wrong")
     } else if planned.samples.iter().any(|sample| sample.cluster.is_some()) {
         Some("its samples share clusters")
     } else if of_slice {
         Some("a rule is about a slice of it")
-    } else if policy.budgets.iter().any(of_items) {
-        Some("a budget is measured on its items")
+    } else if policy.budgets.iter().any(of_answers) {
+        Some("a budget is measured on its answers")
     } else {
         None
     }

@@ -70,8 +70,8 @@ fn no_slice(rule: &TaskRule, planned: &PlannedTask) -> Option<Diagnostic> {
 fn fits(budget: &Budget, planned: &PlannedTask) -> bool {
     match budget.measured() {
         Some(Measured::Documents) => planned.task.metric == MetricKind::Perplexity,
-        Some(Measured::Items) => planned.task.metric != MetricKind::Perplexity,
-        Some(Measured::Times) | None => true,
+        Some(Measured::Items | Measured::Times) => planned.task.metric != MetricKind::Perplexity,
+        None => true,
     }
 }
 
@@ -79,8 +79,7 @@ fn fits(budget: &Budget, planned: &PlannedTask) -> bool {
 fn kind(budget: &Budget) -> &'static str {
     match budget.measured() {
         Some(Measured::Documents) => "perplexity tasks",
-        Some(Measured::Items) => "tasks with scores",
-        Some(Measured::Times) | None => "every task",
+        Some(Measured::Items | Measured::Times) | None => "tasks with scores",
     }
 }
 

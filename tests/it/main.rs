@@ -7,6 +7,7 @@ mod demo_model;
 mod escape;
 mod kill;
 mod logits;
+mod power;
 mod runner;
 mod shipped;
 mod stat_vectors;

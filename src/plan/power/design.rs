@@ -77,10 +77,23 @@ pub(super) enum Test {
     Exact,
     /// Tango's on counts divided by a design effect, with t.
     Clustered(Clusters),
-    /// The score test of a ratio.
-    Ratio,
+    /// The score test of a ratio; over clusters on counts divided by a design effect, with t.
+    Ratio(Option<Clusters>),
     /// Student's t of differences, or of the contrast B − ρA; clusters swell its variance.
     Mean(Option<Clusters>),
+    /// The betting bound.
+    Bets(Option<Clusters>),
+}
+
+impl Test {
+    /// The clusters that it allows for.
+    pub(super) fn clusters(self) -> Option<Clusters> {
+        match self {
+            Self::Score | Self::Exact => None,
+            Self::Clustered(clusters) => Some(clusters),
+            Self::Ratio(clusters) | Self::Mean(clusters) | Self::Bets(clusters) => clusters,
+        }
+    }
 }
 
 impl Design {
@@ -139,35 +152,49 @@ impl Design {
     #[must_use]
     pub fn floor(&self, canary: f64) -> u64 {
         let above = |bound: f64| (bound.floor() as u64).saturating_add(1);
-        // A margin of 1 − ρ among the items that the canary has right is what a recovery asks for without a flip.
-        let (margin, share) = match self.tolerance {
-            Tolerance::Margin(margin) => (margin, 1.0),
-            Tolerance::Recovery(rho) => (1.0 - rho, canary.clamp(1e-3, 1.0)),
+        let canary = canary.clamp(1e-3, 1.0);
+        let margin = self.tolerance.margin_at(canary);
+        // What a pass takes for each unit of the critical value's square.
+        let each = match self.tolerance {
+            Tolerance::Margin(margin) => 1.0 / margin - 1.0,
+            Tolerance::Recovery(rho) => rho / ((1.0 - rho) * canary),
         };
-        let floors = stats::ni_floor(margin, self.alpha);
-        let least = match self.test() {
-            Test::Score | Test::Exact if self.strict => floors.exact,
-            Test::Score | Test::Exact if floors.exact < SCORE_FROM => floors.exact,
-            Test::Score | Test::Exact => floors.tango.max(SCORE_FROM),
-            Test::Ratio => (floors.tango as f64 / share).ceil() as u64,
-            Test::Clustered(Clusters { deff, df, .. }) => {
-                stats::t_quantile(1.0 - self.alpha, df).map_or(u64::MAX, |t| above(deff * t * t * (1.0 / margin - 1.0)))
+        let bets = || betting_floor(self.tolerance, canary, self.alpha);
+        let square = |clusters: Clusters| stats::t_quantile(1.0 - self.alpha, clusters.df).map_or(f64::MAX, |t| t * t);
+        let least = match self.test(None) {
+            Test::Score | Test::Exact => {
+                let floors = stats::ni_floor(margin, self.alpha);
+                if self.strict || floors.exact < SCORE_FROM { floors.exact } else { floors.tango.max(SCORE_FROM) }
             }
-            Test::Mean(_) if self.strict => betting_floor(margin * share, self.alpha),
-            Test::Mean(_) => betting_floor(margin * share, self.alpha).min(DIFFERING),
+            Test::Ratio(None) if bets() < SCORE_FROM => bets(),
+            Test::Ratio(None) => above(stats::normal_quantile(1.0 - self.alpha).powi(2) * each).max(SCORE_FROM),
+            Test::Clustered(clusters) | Test::Ratio(Some(clusters)) => above(clusters.deff * square(clusters) * each),
+            Test::Bets(_) if self.strict || !self.numeric => bets(),
+            Test::Mean(_) | Test::Bets(_) => bets().min(DIFFERING),
         };
         least.max(FEWEST)
     }
 
-    pub(super) fn test(&self) -> Test {
-        match (self.tolerance, self.clusters) {
-            (_, clusters) if self.numeric => Test::Mean(clusters),
-            (Tolerance::Recovery(_), Some(clusters)) => Test::Mean(Some(clusters)),
-            (Tolerance::Recovery(_), None) => Test::Ratio,
-            (Tolerance::Margin(_), Some(clusters)) => Test::Clustered(clusters),
-            (Tolerance::Margin(_), None) if self.strict || self.samples < SCORE_FROM => Test::Exact,
-            (Tolerance::Margin(_), None) => Test::Score,
+    /// What will judge the samples there are, of which about so many will differ; enough of them where none is said.
+    pub(super) fn test(&self, differing: Option<f64>) -> Test {
+        let (clusters, exact) = (self.clusters, self.strict || self.samples < SCORE_FROM);
+        let few = differing.is_some_and(|differing| differing < DIFFERING as f64);
+        if self.numeric {
+            return if self.strict || few { Test::Bets(clusters) } else { Test::Mean(clusters) };
         }
+        match (self.tolerance, clusters) {
+            (Tolerance::Margin(_), Some(clusters)) => Test::Clustered(clusters),
+            (Tolerance::Margin(_), None) if exact => Test::Exact,
+            (Tolerance::Margin(_), None) => Test::Score,
+            (Tolerance::Recovery(_), None) if exact => Test::Bets(None),
+            (Tolerance::Recovery(_), _) => Test::Ratio(clusters),
+        }
+    }
+
+    /// The same with the design effect that a history measured, where that is larger than its clusters' sizes imply.
+    pub(super) fn with_deff(&self, measured: Option<f64>) -> Self {
+        let swell = |clusters: Clusters| Clusters { deff: clusters.deff.max(measured.unwrap_or(1.0)), ..clusters };
+        Self { clusters: self.clusters.map(swell), ..self.clone() }
     }
 }
 
@@ -194,21 +221,21 @@ fn clusters(samples: &[&Sample]) -> Option<Clusters> {
     Some(Clusters { count: sizes.len() as u64, deff, df })
 }
 
-/// Fewest items whose betting bound passes a margin where nothing differs: the least n at which the mean of (1 + γm/(1−m))ⁿ
-/// over the bets γ reaches 1/α (Waudby-Smith and Ramdas 2024).
-fn betting_floor(margin: f64, alpha: f64) -> u64 {
-    let gain = |bet: u32| f64::from(bet) / f64::from(BETS + 1) * margin / (1.0 - margin);
-    let wealth = |n: u64| (1..=BETS).map(|bet| (n as f64 * gain(bet).ln_1p()).exp()).sum::<f64>() / f64::from(BETS);
-    let (mut low, mut high) = (0, 1);
-    while wealth(high) < 1.0 / alpha {
-        (low, high) = (high, high.saturating_mul(2));
-        if high == u64::MAX {
-            return high;
-        }
+/// Fewest items whose betting bound passes where none differs: the least n at which the mean of (1 + γg)ⁿ over the bets γ
+/// exceeds 1/α, with the gain g = m/(1−m) of a margin and (1−ρ)·A of a recovery (Waudby-Smith and Ramdas 2024).
+fn betting_floor(tolerance: Tolerance, canary: f64, alpha: f64) -> u64 {
+    let gain = match tolerance {
+        Tolerance::Margin(margin) => margin / (1.0 - margin),
+        Tolerance::Recovery(_) => tolerance.margin_at(canary),
+    };
+    let bets = || (1..=BETS).map(|bet| f64::from(bet) / f64::from(BETS + 1));
+    let wealth = |n: u64| bets().map(|bet| (n as f64 * (bet * gain).ln_1p()).exp()).sum::<f64>() / f64::from(BETS);
+    let enough = |n: u64| wealth(n) > 1.0 / alpha;
+    let Some(many) = (0..63).map(|power| 1_u64 << power).find(|&n| enough(n)) else { return u64::MAX };
+    let (mut few, mut many) = (many / 2, many);
+    while many - few > 1 {
+        let middle = few + (many - few) / 2;
+        if enough(middle) { many = middle } else { few = middle }
     }
-    while high - low > 1 {
-        let middle = low + (high - low) / 2;
-        if wealth(middle) < 1.0 / alpha { low = middle } else { high = middle }
-    }
-    high
+    many
 }

@@ -3,9 +3,11 @@
 
 mod design;
 mod exact;
+mod joint;
 mod outlook;
 #[cfg(test)]
 mod tests;
 
 pub use design::{Clusters, Design, Never};
+pub use joint::{joint, mean_power};
 pub use outlook::{Expected, Outlook, Planned, Spread};

@@ -10,6 +10,8 @@ use crate::stats;
 const ENUMERATED: u64 = 200_000;
 /// Most pairs whose power by the exact test is enumerated: each step is a quadrature.
 const QUADRATURES: u64 = 2_000;
+/// Bets take about so many times the samples of a t-test.
+const BETTING: f64 = 1.5;
 /// Loss of the score that is taken for no loss at all.
 const NOTHING: f64 = 1e-12;
 
@@ -35,17 +37,19 @@ pub struct Expected {
     pub loss: f64,
     /// For numeric scores: where the variance comes from; the most that the flips allow where none.
     pub spread: Option<Spread>,
+    /// The design effect that a history measured, where samples share clusters.
+    pub deff: Option<f64>,
 }
 
 impl Expected {
     /// The probabilities of (loss, gain) of an item.
-    fn shares(self) -> (f64, f64) {
+    pub(super) fn shares(self) -> (f64, f64) {
         let flips = self.flips.max(self.loss);
         (f64::midpoint(flips, self.loss), f64::midpoint(flips, -self.loss))
     }
 
     /// The variance of an item's difference where each side is asked as often as `repeats` says.
-    fn variance(self, repeats: (u32, u32)) -> f64 {
+    pub(super) fn variance(self, repeats: (u32, u32)) -> f64 {
         let of = |spread: Spread| spread.between + spread.canary / f64::from(repeats.0) + spread.variant / f64::from(repeats.1);
         let (lost, gained) = self.shares();
         self.spread.map_or(lost + gained - self.loss * self.loss, of).max(0.0)
@@ -81,6 +85,7 @@ impl Outlook {
     /// What a design can show with the wanted probability `power`, in (0, 1).
     #[must_use]
     pub fn of(design: &Design, expected: Expected, power: f64) -> Self {
+        let design = &design.with_deff(expected.deff);
         let never = design.never(expected.canary).is_some();
         Self {
             margin: design.tolerance.margin_at(expected.canary),
@@ -92,24 +97,28 @@ impl Outlook {
     }
 }
 
+/// What will judge a design's samples if answers flip as expected.
+fn test(design: &Design, expected: Expected) -> Test {
+    design.test(Some(expected.flips * design.samples as f64))
+}
+
 /// Samples that a pass takes with probability `power`; none where the expected loss is not below the margin.
 fn needed(design: &Design, expected: Expected, power: f64) -> Option<u64> {
-    let (lost, gained) = expected.shares();
-    let (z_alpha, z_beta) = (stats::normal_quantile(1.0 - design.alpha), stats::normal_quantile(power));
-    let by_score = |alpha: f64| Some(stats::ni_sample_size(lost, gained, design.tolerance.margin_at(1.0), alpha, power)?.n_rmle);
-    let size = match design.test() {
-        Test::Score | Test::Exact => as_judged(design, by_score(design.alpha)?),
-        Test::Clustered(clusters) => clusters.deff * by_score(level(design.alpha, clusters))?,
-        Test::Ratio | Test::Mean(_) => {
-            let Normal { mean, under_null, under_truth } = Normal::of(design, expected);
-            let z = match design.test() {
-                Test::Mean(Some(clusters)) => stats::normal_quantile(1.0 - level(design.alpha, clusters)),
-                _ => z_alpha,
-            };
+    let test = test(design, expected);
+    let alpha = level(design.alpha, test.clusters());
+    let size = match test {
+        Test::Score | Test::Exact | Test::Clustered(_) => {
+            let (lost, gained) = expected.shares();
+            let size = stats::ni_sample_size(lost, gained, design.tolerance.margin_at(1.0), alpha, power)?.n_rmle;
+            test.clusters().map_or_else(|| as_judged(design, size), |clusters| clusters.deff * size)
+        }
+        Test::Ratio(_) | Test::Mean(_) | Test::Bets(_) => {
+            let Normal { mean, under_null, under_truth } = Normal::of(design, expected, test);
             if mean <= NOTHING {
                 return None;
             }
-            ((z * under_null.sqrt() + z_beta * under_truth.sqrt()) / mean).powi(2)
+            let (z_alpha, z_beta) = (stats::normal_quantile(1.0 - alpha), stats::normal_quantile(power));
+            ((z_alpha * under_null.sqrt() + z_beta * under_truth.sqrt()) / mean).powi(2)
         }
     };
     // What costs more samples than can be counted is not to be had.
@@ -131,11 +140,12 @@ fn as_judged(design: &Design, size: f64) -> f64 {
 }
 
 /// The level at which z is as large as t with the clusters' degrees of freedom is at α.
-fn level(alpha: f64, clusters: Clusters) -> f64 {
-    stats::t_quantile(1.0 - alpha, clusters.df).map_or(alpha, stats::normal_sf)
+fn level(alpha: f64, clusters: Option<Clusters>) -> f64 {
+    clusters.and_then(|clusters| stats::t_quantile(1.0 - alpha, clusters.df)).map_or(alpha, stats::normal_sf)
 }
 
-/// A test whose statistic is about normal: per sample, what it estimates and its variance where that is 0 and as expected.
+/// A test whose statistic is about normal: per sample, what it estimates and its variance where that is 0 and as expected,
+/// swollen by clusters and by what bets cost.
 struct Normal {
     mean: f64,
     under_null: f64,
@@ -143,26 +153,21 @@ struct Normal {
 }
 
 impl Normal {
-    fn of(design: &Design, expected: Expected) -> Self {
+    fn of(design: &Design, expected: Expected, test: Test) -> Self {
         let (lost, gained) = expected.shares();
-        let canary = expected.canary;
-        match (design.test(), design.tolerance) {
-            (Test::Mean(clusters), tolerance) => {
-                let deff = clusters.map_or(1.0, |clusters| clusters.deff);
-                let mean = tolerance.margin_at(canary) - expected.loss;
-                // Of a contrast B − ρA, what A itself spreads by (1 − ρ)² is left out: it is far below the rest.
-                let variance = deff * expected.variance(design.repeats);
-                Self { mean, under_null: variance, under_truth: variance }
-            }
-            (_, tolerance) => {
-                let rho = if let Tolerance::Recovery(rho) = tolerance { rho } else { 1.0 - tolerance.margin_at(1.0) };
-                let both = (canary - lost).max(0.0);
-                let mean = both + gained - rho * (both + lost);
+        let both = (expected.canary - lost).max(0.0);
+        let bets = if matches!(test, Test::Bets(_)) { BETTING } else { 1.0 };
+        let swollen = bets * test.clusters().map_or(1.0, |clusters| clusters.deff);
+        let mean = design.tolerance.margin_at(expected.canary) - expected.loss;
+        let (under_null, under_truth) = match (design.tolerance, design.numeric) {
+            // Of a contrast B − ρA, what A itself spreads by (1 − ρ)² is left out: it is far below the rest.
+            (_, true) | (Tolerance::Margin(_), _) => [expected.variance(design.repeats); 2].into(),
+            (Tolerance::Recovery(rho), false) => {
                 let squares = both * (1.0 - rho).powi(2) + lost * rho * rho + gained;
-                let under_null = ratio_variance((both, lost, gained), rho);
-                Self { mean, under_null, under_truth: (squares - mean * mean).max(0.0) }
+                (ratio_variance((both, lost, gained), rho), (squares - mean * mean).max(0.0))
             }
-        }
+        };
+        Self { mean, under_null: swollen * under_null, under_truth: swollen * under_truth }
     }
 }
 
@@ -176,46 +181,43 @@ fn ratio_variance((both, lost, gained): (f64, f64, f64), rho: f64) -> f64 {
     let c = lost * (1.0 - rho) * either;
     let root = (b * b - 4.0 * a * c).max(0.0).sqrt();
     // The form without cancellation, whichever sign b has.
-    let q = if b > 0.0 { if c == 0.0 { 0.0 } else { -2.0 * c / (b + root) } } else { (root - b) / (2.0 * a) };
+    let q = if b > 0.0 { -2.0 * c / (b + root) } else { (root - b) / (2.0 * a) };
     (a * q + either * (rho - 1.0)).max(0.0)
 }
 
 /// The probability of a pass with the samples there are.
 fn planned(design: &Design, expected: Expected) -> Planned {
-    let (lost, gained) = expected.shares();
-    let n = design.samples;
+    let (shares, n) = (expected.shares(), design.samples);
     let margin = design.tolerance.margin_at(1.0);
-    let by_score = |n: u64, alpha: f64| {
-        if n <= ENUMERATED {
-            let power = stats::ni_power(n, lost, gained, margin, alpha);
-            return Planned { power: power.map_or(0.0, |power| power.p_pass_exact), exact: true };
-        }
-        Planned { power: approximate(n, (lost, gained), margin, alpha), exact: false }
-    };
-    match design.test() {
-        Test::Score => by_score(n, design.alpha),
-        Test::Exact if n <= QUADRATURES => Planned { power: exact_power(n, (lost, gained), margin, design.alpha), exact: true },
+    let test = test(design, expected);
+    match test {
+        Test::Score => by_score(n, shares, margin, design.alpha),
+        Test::Exact if n <= QUADRATURES => Planned { power: exact_power(n, shares, margin, design.alpha), exact: true },
         Test::Exact => {
             let floors = stats::ni_floor(margin, design.alpha);
             let like = (n as f64 * floors.tango as f64 / floors.exact as f64) as u64;
-            Planned { exact: false, ..by_score(like, design.alpha) }
+            Planned { exact: false, ..by_score(like, shares, margin, design.alpha) }
         }
         Test::Clustered(clusters) => {
             let effective = ((n as f64 / clusters.deff) as u64).max(1);
-            Planned { exact: false, ..by_score(effective, level(design.alpha, clusters)) }
+            Planned { exact: false, ..by_score(effective, shares, margin, level(design.alpha, Some(clusters))) }
         }
-        Test::Ratio | Test::Mean(_) => {
-            let Normal { mean, under_null, under_truth } = Normal::of(design, expected);
-            let z = match design.test() {
-                Test::Mean(Some(clusters)) => stats::t_quantile(1.0 - design.alpha, clusters.df),
-                Test::Mean(None) => stats::t_quantile(1.0 - design.alpha, (n - 1) as f64),
-                _ => None,
-            };
-            let z = z.unwrap_or_else(|| stats::normal_quantile(1.0 - design.alpha));
+        Test::Ratio(_) | Test::Mean(_) | Test::Bets(_) => {
+            let Normal { mean, under_null, under_truth } = Normal::of(design, expected, test);
+            let z = stats::normal_quantile(1.0 - level(design.alpha, test.clusters()));
             let above = (n as f64).sqrt() * mean - z * under_null.sqrt();
             let power = if under_truth > 0.0 { stats::normal_cdf(above / under_truth.sqrt()) } else { f64::from(above > 0.0) };
             Planned { power, exact: false }
         }
+    }
+}
+
+/// The probability of a pass by the score test on n pairs.
+fn by_score(n: u64, (lost, gained): (f64, f64), margin: f64, alpha: f64) -> Planned {
+    let exact = (n <= ENUMERATED).then(|| stats::ni_power(n, lost, gained, margin, alpha)).flatten();
+    match exact {
+        Some(exact) => Planned { power: exact.p_pass_exact, exact: true },
+        None => Planned { power: approximate(n, (lost, gained), margin, alpha), exact: false },
     }
 }
 
