@@ -189,8 +189,12 @@ pub(super) fn of_journal(fault: &JournalError) -> Failure {
 pub(super) fn find(run: &Path, reports: &Path) -> Result<PathBuf, Failure> {
     if run != Path::new("latest") {
         let journal = RunFolder::new(run).journal();
-        let missing =
-            || Failure::usage(format!("there is no run {}", run.display())).with_hint("name a run's folder, or `latest`");
+        let hint = if run.join("results.json").is_file() {
+            "the folder has reports but no journal, as `quantgate compare` makes it: compare again"
+        } else {
+            "name a run's folder, or `latest`"
+        };
+        let missing = || Failure::usage(format!("there is no run {}", run.display())).with_hint(hint);
         return journal.exists().then(|| run.to_owned()).ok_or_else(missing);
     }
     let found = journal::latest(reports, None).map_err(|fault| of_journal(&fault))?;

@@ -12,19 +12,36 @@ use super::{
 };
 use crate::domain::{RequestKind, TaskName};
 
-/// What a sample's id may be called.
-const IDS: [&str; 6] = ["id", "sample_id", "sample", "custom_id", "question_id", "doc_id"];
+/// What a column is for.
+#[derive(Clone, Copy)]
+enum Part {
+    Id,
+    Task,
+    Model,
+    Epoch,
+    Prompt,
+    Target,
+    Answer,
+    Finish,
+    Error,
+}
+
+/// What each part may be called, in the order of [`Part`]; of several that are there the first counts.
+const PARTS: [&[&str]; 9] = [
+    &["id", "sample_id", "sample", "custom_id", "question_id", "doc_id"],
+    &["task", "dataset", "benchmark"],
+    &["model", "subject"],
+    &["epoch", "repeat", "attempt"],
+    &["prompt", "question", "input"],
+    &["target", "expected", "ideal"],
+    &["answer", "output", "response", "completion"],
+    &["finish_reason", "finish", "stop_reason"],
+    &["error", "cause"],
+];
 /// What a score may be called where no metric is named, the likeliest first.
 const SCORES: [&str; 8] = ["score", "correct", "acc", "accuracy", "exact_match", "passed", "value", "f1"];
-/// What the optional columns may be called.
-const TASKS: [&str; 3] = ["task", "dataset", "benchmark"];
-const MODELS: [&str; 2] = ["model", "subject"];
-const EPOCHS: [&str; 3] = ["epoch", "repeat", "attempt"];
-const PROMPTS: [&str; 3] = ["prompt", "question", "input"];
-const TARGETS: [&str; 3] = ["target", "expected", "ideal"];
-const ANSWERS: [&str; 4] = ["answer", "output", "response", "completion"];
-const FINISHES: [&str; 3] = ["finish_reason", "finish", "stop_reason"];
-const ERRORS: [&str; 2] = ["error", "cause"];
+/// Columns that group samples where no others are named.
+const GROUPS: [&str; 2] = ["slice", "cluster"];
 
 const FORM: &str =
     "give a CSV file with a header or JSON lines, each with an `id` and a `score` (1, 0, a number; empty for none)";
@@ -33,33 +50,56 @@ const TASK: &str = "all";
 
 /// Whether a column may be a sample's id.
 pub(super) fn is_id(name: &str) -> bool {
-    IDS.contains(&name)
+    PARTS[Part::Id as usize].contains(&name)
+}
+
+/// Which columns are which parts.
+#[derive(Default)]
+struct Places {
+    /// The columns that this is about.
+    names: Vec<String>,
+    of: [Option<usize>; PARTS.len()],
+}
+
+impl Places {
+    /// Finds the parts among the columns, unless it did so before: lines mostly have the same.
+    fn find(&mut self, names: &[Cow<'_, str>]) {
+        if self.names.len() == names.len() && self.names.iter().zip(names).all(|(a, b)| a == b) {
+            return;
+        }
+        self.names = names.iter().map(|name| name.clone().into_owned()).collect();
+        self.of = PARTS.map(|aliases| aliases.iter().find_map(|alias| names.iter().position(|name| name == alias)));
+    }
 }
 
 /// One row: its cells by column.
 struct Cells<'a> {
     names: &'a [Cow<'a, str>],
-    values: Vec<Cow<'a, str>>,
+    values: &'a [Cow<'a, str>],
     /// A null or an empty cell.
-    none: Vec<bool>,
+    none: &'a [bool],
+    places: &'a Places,
 }
 
 impl Cells<'_> {
-    fn get(&self, names: &[&str]) -> Option<&str> {
-        let place = names.iter().find_map(|name| self.names.iter().position(|own| own == name))?;
-        (!self.none[place]).then(|| self.values[place].as_ref())
+    fn at(&self, column: usize) -> Option<&str> {
+        (!self.none[column]).then(|| self.values[column].as_ref())
     }
 
-    fn has(&self, name: &str) -> bool {
-        self.names.iter().any(|own| own == name)
+    fn get(&self, part: Part) -> Option<&str> {
+        self.at(self.places.of[part as usize]?)
+    }
+
+    fn column(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|own| own == name)
     }
 
     fn task(&self) -> &str {
-        self.get(&TASKS).unwrap_or(TASK)
+        self.get(Part::Task).unwrap_or(TASK)
     }
 
     fn model(&self) -> &str {
-        self.get(&MODELS).unwrap_or_default()
+        self.get(Part::Model).unwrap_or_default()
     }
 }
 
@@ -76,9 +116,11 @@ type Each<'a> = dyn FnMut(u64, Place, &Cells<'_>) -> Result<(), HarnessError> + 
 
 fn json_lines(path: &Path, each: &mut Each<'_>) -> Result<(), HarnessError> {
     let mut lines = Lines::new(stream::open(path, 0)?);
+    let mut places = Places::default();
     while let Some(line) = lines.next().map_err(|source| HarnessError::unreadable(path, source))? {
         let (names, values, none) = members(line.bytes).map_err(|what| HarnessError::entry(path, line.place(), what, FORM))?;
-        each(line.at, line.place(), &Cells { names: &names, values, none })?;
+        places.find(&names);
+        each(line.at, line.place(), &Cells { names: &names, values: &values, none: &none, places: &places })?;
     }
     Ok(())
 }
@@ -107,6 +149,8 @@ fn records(path: &Path, each: &mut Each<'_>) -> Result<(), HarnessError> {
     if let Some(twice) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
         return Err(fault(1, format!("the header has two columns `{}`", twice.1)));
     }
+    let mut places = Places::default();
+    places.find(&names);
     let mut record = csv::StringRecord::new();
     loop {
         let (at, line) = (reader.position().byte(), reader.position().line());
@@ -118,8 +162,8 @@ fn records(path: &Path, each: &mut Each<'_>) -> Result<(), HarnessError> {
             return Err(fault(line, format!("{} cells where the header has {}", record.len(), names.len())));
         }
         let values: Vec<Cow<'_, str>> = record.iter().map(Cow::Borrowed).collect();
-        let none = values.iter().map(|value| value.is_empty()).collect();
-        each(at, Place::Line(line), &Cells { names: &names, values, none })?;
+        let none: Vec<bool> = values.iter().map(|value| value.is_empty()).collect();
+        each(at, Place::Line(line), &Cells { names: &names, values: &values, none: &none, places: &places })?;
     }
 }
 
@@ -134,7 +178,7 @@ struct Found {
 pub(super) fn open(path: &Path, model: Option<&str>) -> Result<Source, HarnessError> {
     let mut found: BTreeMap<String, BTreeMap<String, Found>> = BTreeMap::new();
     rows(path, |_, place, cells| {
-        if !IDS.iter().any(|name| cells.has(name)) {
+        if cells.places.of[Part::Id as usize].is_none() {
             return Err(HarnessError::entry(path, place, "no `id`", FORM));
         }
         let task = found.entry(cells.model().to_owned()).or_default().entry(cells.task().to_owned()).or_default();
@@ -187,13 +231,10 @@ fn head(task: &str, model: &str, found: Found) -> TaskHead {
 /// Columns that can be scores: known names first, then any other with a score in it.
 fn metrics(cells: &Cells<'_>) -> Vec<String> {
     let taken =
-        [&IDS[..], &TASKS, &MODELS, &EPOCHS, &PROMPTS, &TARGETS, &ANSWERS, &FINISHES, &ERRORS, &["slice", "cluster"]].concat();
-    let known = SCORES.iter().copied().filter(|name| cells.has(name)).map(str::to_owned);
-    let other = cells.names.iter().enumerate().filter(|(i, name)| {
-        !taken.contains(&name.as_ref())
-            && !SCORES.contains(&name.as_ref())
-            && matches!(score_of_text(&cells.values[*i]), Ok(Some(_)))
-    });
+        |name: &str| PARTS.iter().any(|aliases| aliases.contains(&name)) || GROUPS.contains(&name) || SCORES.contains(&name);
+    let known = SCORES.iter().copied().filter(|name| cells.column(name).is_some()).map(str::to_owned);
+    let numeric = |column: usize| matches!(score_of_text(&cells.values[column]), Ok(Some(_)));
+    let other = cells.names.iter().enumerate().filter(|(column, name)| !taken(name) && numeric(*column));
     known.chain(other.map(|(_, name)| name.clone().into_owned())).collect()
 }
 
@@ -204,33 +245,31 @@ pub(super) fn read(
     by: &Grouping,
     sink: &mut RowSink<'_>,
 ) -> Result<(), HarnessError> {
-    let group = |cells: &Cells<'_>, name: Option<&String>, default: &str| {
-        cells.get(&[name.map_or(default, String::as_str)]).map(str::to_owned)
+    let group = |cells: &Cells<'_>, name: Option<&String>, default: usize| {
+        let column = cells.column(name.map_or(GROUPS[default], String::as_str))?;
+        cells.at(column).map(str::to_owned)
     };
     rows(path, |at, place, cells| {
         if pick != [cells.model(), cells.task()] {
             return Ok(());
         }
         let fault = |what: String| HarnessError::entry(path, place, what, FORM);
-        let id = cells.get(&IDS).ok_or_else(|| fault("no `id`".to_owned()))?;
-        if !cells.has(metric) {
-            return Err(fault(format!("sample '{id}' has no `{metric}`")));
-        }
-        let score = cells.get(&[metric]).map_or(Ok(None), score_of_text);
-        let epoch = cells.get(&EPOCHS).map_or(Ok(1), str::parse);
-        let said = |names: &[&str]| cells.get(names).unwrap_or_default().as_bytes().to_vec();
+        let id = cells.get(Part::Id).ok_or_else(|| fault("no `id`".to_owned()))?;
+        let column = cells.column(metric).ok_or_else(|| fault(format!("sample '{id}' has no `{metric}`")))?;
+        let score = cells.at(column).map_or(Ok(None), score_of_text);
+        let score = score.map_err(|()| fault(format!("the `{metric}` of sample '{id}' is no score")))?;
+        let epoch = cells.get(Part::Epoch).map_or(Ok(1), str::parse);
+        let said = |part: Part| cells.get(part).unwrap_or_default().as_bytes();
         sink(Row {
             key: key_of(&[id.as_bytes()]),
             id,
             epoch: epoch.map_err(|_| fault(format!("the epoch of sample '{id}' is not a whole number")))?,
-            score: score
-                .map_err(|()| fault(format!("the `{metric}` of sample '{id}' is no score")))?
-                .filter(|_| cells.get(&ERRORS).is_none()),
-            truncated: matches!(cells.get(&FINISHES), Some("length" | "max_tokens")),
+            score: score.filter(|_| cells.get(Part::Error).is_none()),
+            truncated: matches!(cells.get(Part::Finish), Some("length" | "max_tokens")),
             parsed: true,
-            asked: print_of(&[&said(&PROMPTS), &said(&TARGETS)]),
-            slice: group(cells, by.slice.as_ref(), "slice").as_deref(),
-            cluster: group(cells, by.cluster.as_ref(), "cluster").as_deref(),
+            asked: print_of(&[said(Part::Prompt), said(Part::Target)]),
+            slice: group(cells, by.slice.as_ref(), 0).as_deref(),
+            cluster: group(cells, by.cluster.as_ref(), 1).as_deref(),
             at,
             place,
         })
@@ -243,7 +282,7 @@ pub(super) fn excerpt(path: &Path, at: u64) -> Result<Excerpt, HarnessError> {
         let line = stream::line_at(path, at)?;
         let (names, values, none) =
             members(&line).map_err(|what| HarnessError::file(path, what, "the file changed while it was read"))?;
-        return Ok(said(&Cells { names: &names, values, none }));
+        return Ok(said(&names, &values, &none));
     }
     let broken = |error: csv::Error| HarnessError::file(path, error.to_string(), "the file changed while it was read");
     let mut header = csv::Reader::from_reader(stream::open(path, 0)?);
@@ -255,17 +294,22 @@ pub(super) fn excerpt(path: &Path, at: u64) -> Result<Excerpt, HarnessError> {
     reader.read_record(&mut record).map_err(broken)?;
     let mut values: Vec<Cow<'_, str>> = record.iter().map(Cow::Borrowed).collect();
     values.resize(names.len(), Cow::Borrowed(""));
-    let none = values.iter().map(|value| value.is_empty()).collect();
-    Ok(said(&Cells { names: &names, values, none }))
+    let none: Vec<bool> = values.iter().map(|value| value.is_empty()).collect();
+    Ok(said(&names, &values, &none))
 }
 
-fn said(cells: &Cells<'_>) -> Excerpt {
-    let text = |names: &[&str]| cells.get(names).unwrap_or_default().to_owned();
-    let (prompt, target) = (text(&PROMPTS), text(&TARGETS));
+fn said(names: &[Cow<'_, str>], values: &[Cow<'_, str>], none: &[bool]) -> Excerpt {
+    let mut places = Places::default();
+    places.find(names);
+    let text = |part: Part| {
+        let column = places.of[part as usize].filter(|column| !none[*column]);
+        column.map(|column| values[column].clone().into_owned()).unwrap_or_default()
+    };
+    let (prompt, target) = (text(Part::Prompt), text(Part::Target));
     Excerpt {
-        id: text(&IDS),
-        answer: text(&ANSWERS),
-        error: text(&ERRORS),
+        id: text(Part::Id),
+        answer: text(Part::Answer),
+        error: text(Part::Error),
         asked: vec![("prompt", prompt.clone()), ("target", target.clone())],
         prompt,
         target,

@@ -11,8 +11,8 @@ use super::args::CompareArgs;
 use super::failure::Failure;
 use super::report::check_tasks;
 use super::terminal;
-use crate::analysis::{Comparison, Comparisons};
-use crate::domain::{Policy, Tolerance};
+use crate::analysis::Comparisons;
+use crate::domain::{Measured, Policy, SubjectName, Tolerance};
 use crate::gate;
 use crate::harness::{Format, HarnessError};
 use crate::journal;
@@ -29,18 +29,19 @@ pub(super) fn compare(args: &CompareArgs) -> Result<u8, Failure> {
     let tasks = subjects::tasks(args, &subjects)?;
     let mut tally = Tally::new(&subjects, &tasks, policy);
     check_tasks(&tally.record.header.policy, &tally.record)?;
-    let mut compared: Vec<(usize, Comparison)> = Vec::new();
+    let mut comparisons = Comparisons { tasks: Vec::new(), distributions: Vec::new(), noise: Vec::new(), latencies: Vec::new() };
     for task in &tasks {
         let filled = sheets::fill(&subjects, task, &sheets::grouping(args)).map_err(of_files)?;
-        let own: Vec<Comparison> = (1..subjects.len()).map(|i| Comparison::of(&filled.sheet, i)).collect();
-        let texts = texts::of(&subjects, task, &filled, &own).map_err(of_files)?;
+        let own = Comparisons::of_sheets(std::slice::from_ref(&filled.sheet));
+        let texts = texts::of(&subjects, task, &filled, &own.tasks).map_err(of_files)?;
         tally.take(&filled, texts);
-        compared.extend(own.into_iter().enumerate());
+        comparisons.tasks.extend(own.tasks);
+        comparisons.noise.extend(own.noise);
     }
-    // By subject, then task: the sort is stable.
-    compared.sort_by_key(|(subject, _)| *subject);
-    let tasks = compared.into_iter().map(|(_, comparison)| comparison).collect();
-    let comparisons = Comparisons { tasks, distributions: Vec::new(), noise: Vec::new(), latencies: Vec::new() };
+    // By subject, then task: the sorts are stable.
+    let place = |name: &SubjectName| subjects.iter().position(|subject| subject.name == *name);
+    comparisons.tasks.sort_by_key(|comparison| place(&comparison.subject));
+    comparisons.noise.sort_by_key(|noise| place(&noise.subject));
     finish(args, tally, &comparisons)
 }
 
@@ -78,7 +79,14 @@ fn policy(args: &CompareArgs) -> Result<Policy, Failure> {
         }
     };
     policy.alpha = args.alpha.unwrap_or(policy.alpha);
-    Ok(policy)
+    // A rule that cannot be applied must not look as if it were kept.
+    match policy.budgets.iter().find(|budget| budget.measured() != Some(Measured::Items)) {
+        None => Ok(policy),
+        Some(budget) => {
+            let what = format!("the policy bounds `{}`, which other programs' results don't have", budget.metric);
+            Err(Failure::usage(what).with_hint("compare with a policy without that rule"))
+        }
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
