@@ -1,143 +1,87 @@
-//! A record, its comparisons and a decision to the report's model.
+//! Facts, comparisons and a decision to the report's model.
 
-use std::collections::BTreeMap;
-
+use super::facts::{Asked, Facts, Texts};
+use super::findings;
 use super::model::{
-    DisplacementResult, DistributionResult, FindingResult, FlippedItem, LatencyResult, Report, RunResult, Said, SampleRow,
-    SidesResult, SliceResult, SubjectResult, TaskResult, TimingResult, UnitsResult, UnscoredResult, WarningResult,
+    DisplacementResult, DistributionResult, Report, RunResult, SidesResult, SliceResult, SubjectResult, TaskResult, Unit,
+    UnitsResult, WarningResult,
 };
-use crate::analysis::{
-    Asymmetry, Comparison, Comparisons, Counts, Displacement, DistributionComparison, Latency, Record, TimingSummary, Unscored,
-    latencies, unscored,
-};
-use crate::domain::{
-    Answer, Finish, Outcome, Policy, Role, SampleCard, SampleId, Subject, SubjectName, TaskName, UnitKey, Verdict,
-};
-use crate::gate::wording::cause_word;
-use crate::gate::{Decision, Evidence, Finding, Method, Rule, SubjectDecision, note_word};
+use crate::analysis::{Asymmetry, Comparison, Comparisons, Displacement, DistributionComparison, Record, SliceRow};
+use crate::domain::{MetricKind, Policy, TaskCard, Verdict};
+use crate::gate::{Decision, Evidence, Rule, SubjectDecision};
 
-/// Most losses, and most gains, of one variant on one task that the browser shows.
-const SHOWN: (usize, usize) = (20, 10);
+/// What a report shows the judgement of.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged<'a> {
+    /// Every variant and control against the canary.
+    pub comparisons: &'a Comparisons,
+    /// What the gate says of them.
+    pub decision: &'a Decision,
+    /// The tolerances that it went by.
+    pub policy: &'a Policy,
+}
 
 impl Report {
     /// The report of a run that was judged by a policy.
     #[must_use]
     pub fn new(record: &Record, comparisons: &Comparisons, decision: &Decision, policy: &Policy) -> Self {
-        let header = &record.header;
-        let of = |subject| subject_result(subject, record, comparisons, decision);
-        let latencies = latencies(record);
+        Self::of(Facts::of(record), Judged { comparisons, decision, policy }, Texts::of(record, comparisons))
+    }
+
+    /// The report of comparisons, wherever their answers come from.
+    #[must_use]
+    pub fn of(facts: Facts, judged: Judged<'_>, texts: Texts) -> Self {
+        let Judged { decision, policy, .. } = judged;
+        let units = units(&facts);
+        let subjects = facts.subjects.iter().map(|asked| subject_result(asked, &facts.tasks, judged)).collect();
         Self {
             verdict: decision.verdict,
             reason: decision.reason.clone(),
-            quantgate: header.version.clone(),
-            plan: header.plan.clone(),
-            digest: header.digest.to_string(),
-            seed: header.seed,
+            quantgate: facts.quantgate,
+            plan: facts.plan,
+            digest: facts.digest,
+            seed: facts.seed,
             policy: policy.clone(),
-            finished: record.finished,
-            units: units(record),
-            tasks: header.tasks.clone(),
-            subjects: header.subjects.iter().map(of).collect(),
-            unscored: unscored(record).iter().map(UnscoredResult::from).collect(),
+            finished: facts.finished,
+            units,
+            tasks: facts.tasks,
+            subjects,
+            unscored: facts.unscored,
             warnings: decision.warnings.iter().map(WarningResult::from).collect(),
-            run: RunResult { id: header.run.clone() },
-            timing: timing(record, &latencies),
-            samples: samples(record),
-            flipped: flipped(record, comparisons),
-            ecdfs: latencies.into_iter().map(|l| (l.subject, l.ecdf)).collect(),
+            sources: facts.sources,
+            run: RunResult { id: facts.run, attempts: facts.attempts },
+            timing: facts.timing,
+            samples: texts.samples,
+            flipped: texts.flipped,
+            ecdfs: facts.ecdfs,
         }
     }
 }
 
-fn units(record: &Record) -> UnitsResult {
-    let Counts { expected, scored, unscored } = record.counts;
-    UnitsResult { expected, scored, unscored }
+fn units(facts: &Facts) -> UnitsResult {
+    let counts = facts.counts;
+    let settled = facts.whole().saturating_sub(counts.expected);
+    UnitsResult { expected: counts.expected, scored: counts.scored, unscored: counts.unscored, settled }
 }
 
-impl From<&Unscored> for UnscoredResult {
-    fn from(row: &Unscored) -> Self {
-        Self {
-            subject: row.subject.clone(),
-            task: row.task.clone(),
-            cause: cause_word(row.kind),
-            count: row.count,
-            of: row.of,
-            example: row.example.clone(),
-        }
-    }
-}
-
-fn subject_result(subject: &Subject, record: &Record, comparisons: &Comparisons, decision: &Decision) -> SubjectResult {
-    let judged = decision.subjects.iter().find(|d| d.subject == subject.name);
-    let tasks = comparisons.tasks.iter().filter(|c| c.subject == subject.name);
-    let distributions = comparisons.distributions.iter().filter(|d| d.subject == subject.name);
+fn subject_result(asked: &Asked, cards: &[TaskCard], judged: Judged<'_>) -> SubjectResult {
+    let Judged { comparisons, decision, .. } = judged;
+    let own = decision.subjects.iter().find(|d| d.subject == asked.name);
+    let card = |c: &Comparison| cards.iter().find(|card| card.name == c.task);
+    let tasks = comparisons.tasks.iter().filter(|c| c.subject == asked.name);
+    let distributions = comparisons.distributions.iter().filter(|d| d.subject == asked.name);
     SubjectResult {
-        name: subject.name.clone(),
-        role: subject.role,
-        verdict: judged.map(|d| d.verdict),
-        reason: judged.map_or_else(String::new, |d| d.reason.clone()),
-        teeth: judged.and_then(|d| d.teeth),
-        identity: record.identities.get(&subject.name).cloned(),
-        findings: judged.map_or_else(Vec::new, |d| d.findings.iter().map(FindingResult::from).collect()),
-        tasks: tasks.filter_map(|c| Some(task_result(c, judged?))).collect(),
+        name: asked.name.clone(),
+        role: asked.role,
+        verdict: own.map(|d| d.verdict),
+        reason: own.map_or_else(String::new, |d| d.reason.clone()),
+        teeth: own.and_then(|d| d.teeth),
+        repeats: asked.repeats,
+        identity: asked.identity.clone(),
+        findings: own.map_or_else(Vec::new, |d| d.findings.iter().map(|f| findings::result(f, cards)).collect()),
+        tasks: tasks.filter_map(|c| Some(task_result(c, card(c), own?))).collect(),
         distributions: distributions.map(DistributionResult::from).collect(),
-        severity: judged.map_or(f64::NEG_INFINITY, SubjectDecision::severity),
-    }
-}
-
-impl From<&Finding> for FindingResult {
-    fn from(finding: &Finding) -> Self {
-        let blank = Self {
-            rule: finding.rule.word(),
-            task: finding.task.clone(),
-            slice: finding.slice.clone(),
-            metric: None,
-            gating: finding.gating,
-            verdict: finding.verdict,
-            reason: finding.reason.clone(),
-            limit: None,
-            value: None,
-            interval: None,
-            confidence: None,
-            method: None,
-            ratio: None,
-            p_pass: None,
-            p_fail: None,
-            p_fail_adjusted: None,
-            asked: None,
-            floor: None,
-            needed: None,
-            note: None,
-            severity: finding.severity(),
-        };
-        match &finding.evidence {
-            None => blank,
-            Some(Evidence::Loss(loss)) => Self {
-                metric: Some("accuracy".to_owned()),
-                limit: Some(loss.margin),
-                value: loss.delta.map(|d| d.estimate),
-                interval: loss.delta,
-                confidence: Some(loss.confidence),
-                method: loss.method.map(Method::word),
-                ratio: loss.ratio,
-                p_pass: loss.p_pass,
-                p_fail: loss.p_fail,
-                p_fail_adjusted: loss.p_fail_adjusted,
-                floor: Some(loss.floor),
-                needed: loss.needed,
-                note: loss.note.map(note_word),
-                asked: loss.early.map(|early| early.asked),
-                ..blank
-            },
-            Some(Evidence::Budget(spent)) => Self {
-                metric: Some(spent.metric.clone()),
-                limit: Some(spent.max),
-                value: spent.value,
-                interval: spent.interval,
-                confidence: spent.interval.map(|_| 0.95),
-                ..blank
-            },
-        }
+        severity: own.map_or(f64::NEG_INFINITY, SubjectDecision::severity),
     }
 }
 
@@ -159,29 +103,24 @@ impl From<Asymmetry> for SidesResult {
     }
 }
 
-fn task_result(comparison: &Comparison, judged: &SubjectDecision) -> TaskResult {
-    let own = |f: &&Finding| f.rule == Rule::Loss && f.slice.is_none() && f.task.as_ref() == Some(&comparison.task);
+fn task_result(comparison: &Comparison, card: Option<&TaskCard>, judged: &SubjectDecision) -> TaskResult {
+    let own = |f: &&crate::gate::Finding| f.rule == Rule::Loss && f.slice.is_none() && f.task.as_ref() == Some(&comparison.task);
     let finding = judged.findings.iter().find(own);
     let (margin, gate) = match finding.and_then(|f| f.evidence.as_ref()) {
         Some(Evidence::Loss(loss)) => (loss.margin, loss.delta),
         _ => (0.0, None),
     };
     let paired = &comparison.paired;
-    let slice = |row: &crate::analysis::SliceRow| SliceResult {
-        slice: row.slice.clone(),
-        n: row.paired.n(),
-        table: row.paired.table,
-        canary: row.paired.canary,
-        variant: row.paired.variant,
-        delta: row.paired.delta,
-    };
     TaskResult {
         task: comparison.task.clone(),
+        metric: findings::metric(card),
+        graded: comparison.means.is_some(),
         gating: finding.is_some_and(|f| f.gating),
         verdict: finding.map_or(Verdict::Invalid, |f| f.verdict),
         margin,
         n: paired.n(),
         samples: comparison.samples,
+        asked: comparison.asked,
         table: paired.table,
         flip_rate: paired.flip_rate(),
         canary: paired.canary,
@@ -193,9 +132,29 @@ fn task_result(comparison: &Comparison, judged: &SubjectDecision) -> TaskResult 
         missing: [comparison.missing.canary_only(), comparison.missing.variant_only(), comparison.missing.both],
         truncated: comparison.truncated.into(),
         unparsed: comparison.unparsed.into(),
-        slices: comparison.slices.iter().map(slice).collect(),
+        slices: comparison.slices.iter().map(SliceResult::from).collect(),
         lost: comparison.lost.clone(),
         gained: comparison.gained.clone(),
+        unit: unit(card),
+    }
+}
+
+/// Scores between 0 and 1 are read in percentage points, others in their own unit.
+fn unit(card: Option<&TaskCard>) -> Unit {
+    let is_share = |card: &TaskCard| card.metric != MetricKind::Mean || card.range == Some((0.0, 1.0));
+    if card.is_none_or(is_share) { Unit::Points } else { Unit::Score }
+}
+
+impl From<&SliceRow> for SliceResult {
+    fn from(row: &SliceRow) -> Self {
+        Self {
+            slice: row.slice.clone(),
+            n: row.paired.n(),
+            table: row.paired.table,
+            canary: row.paired.canary,
+            variant: row.paired.variant,
+            delta: row.paired.delta,
+        }
     }
 }
 
@@ -230,111 +189,5 @@ impl From<&Displacement> for DisplacementResult {
             same_top_interval: moved.same_top,
             histogram: moved.histogram.iter().map(|bin| (bin.from, bin.to, bin.share)).collect(),
         }
-    }
-}
-
-fn timing(record: &Record, latencies: &[Latency]) -> TimingResult {
-    let summary = |task: Option<TaskName>, s: TimingSummary| LatencyResult {
-        task,
-        n: s.n,
-        p50_ms: s.p50_ms,
-        p95_ms: s.p95_ms,
-        max_ms: s.max_ms,
-    };
-    let of = |latency: &Latency| {
-        let all = latency.all.map(|s| summary(None, s));
-        let tasks = latency.tasks.iter().map(|(task, s)| summary(Some(task.clone()), *s));
-        (latency.subject.clone(), all.into_iter().chain(tasks).collect())
-    };
-    TimingResult {
-        started_ms: record.timing.started_ms,
-        ended_ms: record.timing.ended_ms,
-        resumed: record.timing.resumed,
-        load_ms: record.timing.load_ms.clone(),
-        latency: latencies.iter().map(of).collect::<BTreeMap<_, _>>(),
-    }
-}
-
-fn samples(record: &Record) -> Vec<SampleRow> {
-    let mut rows = Vec::new();
-    for task in &record.header.tasks {
-        for card in record.samples_of(&task.name) {
-            rows.extend(record.header.subjects.iter().map(|subject| SampleRow {
-                task: task.name.clone(),
-                sample: card.id.clone(),
-                slice: card.slice.clone().unwrap_or_default(),
-                subject: subject.name.clone(),
-                role: subject.role,
-                said: said(record, &subject.name, &task.name, card),
-                target: card.target.clone(),
-            }));
-        }
-    }
-    rows
-}
-
-fn flipped(record: &Record, comparisons: &Comparisons) -> Vec<FlippedItem> {
-    let Some(canary) = record.header.subjects.iter().find(|s| s.role == Role::Canary) else { return Vec::new() };
-    let mut items = Vec::new();
-    for comparison in &comparisons.tasks {
-        let cards: BTreeMap<&SampleId, &SampleCard> =
-            record.samples_of(&comparison.task).iter().map(|card| (&card.id, card)).collect();
-        let item = |id: &SampleId, lost: bool| {
-            let card = cards.get(id)?;
-            Some(FlippedItem {
-                subject: comparison.subject.clone(),
-                task: comparison.task.clone(),
-                sample: id.clone(),
-                lost,
-                prompt: card.prompt.clone(),
-                target: card.target.clone(),
-                canary: said(record, &canary.name, &comparison.task, card),
-                variant: said(record, &comparison.subject, &comparison.task, card),
-            })
-        };
-        items.extend(comparison.lost.iter().take(SHOWN.0).filter_map(|id| item(id, true)));
-        items.extend(comparison.gained.iter().take(SHOWN.1).filter_map(|id| item(id, false)));
-    }
-    items
-}
-
-/// What a subject said about a sample.
-fn said(record: &Record, subject: &SubjectName, task: &TaskName, card: &SampleCard) -> Said {
-    let unit = UnitKey { subject: subject.clone(), task: task.clone(), sample: card.id.clone(), repeat: 0 };
-    match record.outcomes.get(&unit) {
-        None => Said { status: "missing", ..Said::default() },
-        Some(Outcome::Unscored { cause }) => Said { status: "unscored", cause: cause.message.clone(), ..Said::default() },
-        Some(Outcome::Scored { answer, score }) => Said {
-            status: "scored",
-            value: Some(score.value),
-            parsed: Some(score.parsed),
-            finish: finish(answer),
-            read: score.read.clone(),
-            answer: answer_text(answer, &card.options),
-            cause: String::new(),
-        },
-    }
-}
-
-fn finish(answer: &Answer) -> &'static str {
-    match answer {
-        Answer::Text { finish: Finish::Stop, .. } => "stop",
-        Answer::Text { finish: Finish::End, .. } => "end",
-        Answer::Text { finish: Finish::Length, .. } => "length",
-        Answer::Choice { .. } | Answer::Rolling { .. } => "",
-    }
-}
-
-/// The text, or each option with its log-likelihood; nothing for a document.
-fn answer_text(answer: &Answer, options: &[String]) -> String {
-    match answer {
-        Answer::Text { text, .. } => text.clone(),
-        Answer::Choice { options: scores } => {
-            let name = |i: usize| options.get(i).map_or("?", |option| option.trim());
-            let lines: Vec<String> =
-                scores.iter().enumerate().map(|(i, s)| format!("{}: {:.3}", name(i), s.log_likelihood)).collect();
-            lines.join("\n")
-        }
-        Answer::Rolling { .. } => String::new(),
     }
 }

@@ -9,11 +9,24 @@ use super::write::ReportError;
 use crate::domain::Role;
 use crate::stats::Interval;
 
-const SAMPLES: [&str; 12] =
-    ["task", "sample", "slice", "subject", "role", "status", "value", "parsed", "finish", "target", "read", "answer_or_cause"];
+const SAMPLES: [&str; 13] = [
+    "task",
+    "sample",
+    "slice",
+    "subject",
+    "role",
+    "repeat",
+    "status",
+    "value",
+    "parsed",
+    "finish",
+    "target",
+    "read",
+    "answer_or_cause",
+];
 const METRICS: [&str; 9] = ["subject", "role", "task", "metric", "value", "lower", "upper", "confidence", "n"];
 
-/// The bytes of `samples.csv`: one row for each subject and sample.
+/// The bytes of `samples.csv`: one row for each subject, sample and pass.
 pub(super) fn samples(report: &Report) -> Result<Vec<u8>, ReportError> {
     let rows = report.samples.iter().map(|row| {
         let said = &row.said;
@@ -24,6 +37,7 @@ pub(super) fn samples(report: &Report) -> Result<Vec<u8>, ReportError> {
             safe(&row.slice),
             row.subject.to_string(),
             role(row.role).to_owned(),
+            row.repeat.to_string(),
             said.status.to_owned(),
             said.value.map_or_else(String::new, |v| v.to_string()),
             said.parsed.map_or_else(String::new, |parsed| parsed.to_string()),

@@ -5,6 +5,8 @@
 
 mod build;
 mod csv;
+mod facts;
+mod findings;
 mod html;
 mod json;
 mod junit;
@@ -17,10 +19,13 @@ mod tests;
 mod text;
 mod write;
 
+pub use build::Judged;
+pub use facts::{Asked, Facts, Texts};
 pub use json::{SCHEMA, SCHEMA_ID, SCHEMA_VERSION};
 pub use model::{
-    DisplacementResult, DistributionResult, FindingResult, FlippedItem, Report, RunResult, SampleRow, SubjectResult, TaskResult,
-    TimingResult, WarningResult,
+    DisplacementResult, DistributionResult, EarlyResult, FindingResult, FlippedItem, LatencyResult, Report, RunResult, Said,
+    SampleRow, SidesResult, SliceResult, SubjectResult, TaskResult, TimingResult, Unit, UnitsResult, UnscoredResult,
+    WarningResult,
 };
 pub use plot::Figure;
 pub use text::render as text;
