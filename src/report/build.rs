@@ -3,8 +3,8 @@
 use super::facts::{Asked, Facts, Texts};
 use super::findings;
 use super::model::{
-    DisplacementResult, DistributionResult, Report, RunResult, SidesResult, SliceResult, SubjectResult, TaskResult, Unit,
-    UnitsResult, WarningResult,
+    DisplacementResult, DistributionResult, ExcessResult, NoiseResult, Report, RunResult, SidesResult, SliceResult,
+    SubjectResult, TaskResult, Unit, UnitsResult, WarningResult,
 };
 use crate::analysis::{Asymmetry, Comparison, Comparisons, Displacement, DistributionComparison, Record, SliceRow};
 use crate::domain::{MetricKind, Policy, TaskCard, Verdict};
@@ -46,11 +46,12 @@ impl Report {
             units,
             tasks: facts.tasks,
             subjects,
+            noise: judged.comparisons.noise.iter().map(NoiseResult::from).collect(),
             unscored: facts.unscored,
             warnings: decision.warnings.iter().map(WarningResult::from).collect(),
-            sources: facts.sources,
             run: RunResult { id: facts.run, attempts: facts.attempts },
             timing: facts.timing,
+            recorded: facts.recorded,
             samples: texts.samples,
             flipped: texts.flipped,
             ecdfs: facts.ecdfs,
@@ -90,6 +91,7 @@ impl From<&crate::gate::Warning> for WarningResult {
         Self {
             code: warning.code.word(),
             meaning: warning.code.meaning(),
+            remedy: "",
             subject: warning.subject.clone(),
             task: warning.task.clone(),
             detail: warning.detail.clone(),
@@ -130,6 +132,8 @@ fn task_result(comparison: &Comparison, card: Option<&TaskCard>, judged: &Subjec
         p_mid: paired.p_mid,
         p_exact: paired.p_exact,
         missing: [comparison.missing.canary_only(), comparison.missing.variant_only(), comparison.missing.both],
+        excess: comparison.excess.as_ref().map(ExcessResult::from),
+        drift: comparison.drift.as_ref().map(ExcessResult::from),
         truncated: comparison.truncated.into(),
         unparsed: comparison.unparsed.into(),
         slices: comparison.slices.iter().map(SliceResult::from).collect(),

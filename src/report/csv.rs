@@ -4,9 +4,10 @@
 //! every column that holds text from a model or a dataset (sample, slice, target, read, answer, cause) therefore gets an
 //! apostrophe in front of such a cell; a reader that needs the bytes as they were finds them in the journal.
 
-use super::model::{DistributionResult, Report, SubjectResult, TaskResult};
+use super::lines;
+use super::model::{DistributionResult, FindingResult, NoiseResult, Report, SubjectResult, TaskResult};
 use super::write::ReportError;
-use crate::domain::Role;
+use crate::domain::{Budget, Measured, Role, TaskName};
 use crate::stats::Interval;
 
 const SAMPLES: [&str; 13] = [
@@ -24,7 +25,7 @@ const SAMPLES: [&str; 13] = [
     "read",
     "answer_or_cause",
 ];
-const METRICS: [&str; 9] = ["subject", "role", "task", "metric", "value", "lower", "upper", "confidence", "n"];
+const METRICS: [&str; 10] = ["subject", "role", "task", "slice", "metric", "value", "lower", "upper", "confidence", "n"];
 
 /// The bytes of `samples.csv`: one row for each subject, sample and pass.
 pub(super) fn samples(report: &Report) -> Result<Vec<u8>, ReportError> {
@@ -50,69 +51,136 @@ pub(super) fn samples(report: &Report) -> Result<Vec<u8>, ReportError> {
     write("samples.csv", SAMPLES, rows)
 }
 
-/// The bytes of `metrics.csv`: one row for each subject, task and metric.
+/// The bytes of `metrics.csv`: one row for each subject, task, slice and metric. Losses, recoveries and budgets have the
+/// intervals that their verdicts rest on, or for budgets the 95 % ones.
 pub(super) fn metrics(report: &Report) -> Result<Vec<u8>, ReportError> {
     let rows = report.subjects.iter().flat_map(|subject| {
-        let tasks = subject.tasks.iter().flat_map(|task| task_rows(report, subject, task));
-        tasks.chain(subject.distributions.iter().flat_map(|d| distribution_rows(subject, d))).collect::<Vec<_>>()
+        let noise = report.noise.iter().filter(|noise| noise.subject == subject.name).flat_map(noise_measures);
+        let tasks = subject.tasks.iter().flat_map(task_measures);
+        let losses = lines::lines(report, subject).into_iter().filter_map(|line| line.finding).flat_map(loss_measures);
+        let budgets = subject.budgets().filter(|f| f.metric.as_deref().is_some_and(of_scores)).map(budget_measure);
+        let distributions = subject.distributions.iter().flat_map(distribution_measures);
+        let measures = noise.chain(tasks).chain(losses).chain(budgets).chain(distributions);
+        measures.map(|measure| measure.row(subject)).collect::<Vec<_>>()
     });
     write("metrics.csv", METRICS, rows)
 }
 
+/// Whether a budget's metric is not one of documents: those have rows of their own.
+fn of_scores(metric: &str) -> bool {
+    Budget::METRICS.iter().any(|(name, on)| *name == metric && *on != Measured::Documents)
+}
+
 /// One metric's value, its interval with its confidence, and the items behind it.
+#[derive(Clone, Default)]
 struct Measure<'a> {
     task: &'a str,
-    metric: &'a str,
+    slice: &'a str,
+    metric: String,
     value: Option<f64>,
     interval: Option<(Interval, f64)>,
-    n: u64,
+    n: Option<u64>,
 }
 
 impl Measure<'_> {
-    fn row(self, subject: &SubjectResult) -> [String; 9] {
-        let number = |x: Option<f64>| x.map_or_else(String::new, |x| x.to_string());
+    fn row(self, subject: &SubjectResult) -> [String; 10] {
+        let number = |x: Option<f64>| x.filter(|x| x.is_finite()).map_or_else(String::new, |x| x.to_string());
         [
             subject.name.to_string(),
             role(subject.role).to_owned(),
             self.task.to_owned(),
-            self.metric.to_owned(),
+            safe(self.slice),
+            self.metric,
             number(self.value),
             number(self.interval.map(|(i, _)| i.lower)),
             number(self.interval.map(|(i, _)| i.upper)),
             number(self.interval.map(|(_, confidence)| confidence)),
-            self.n.to_string(),
+            self.n.map_or_else(String::new, |n| n.to_string()),
         ]
     }
 }
 
-fn task_rows(report: &Report, subject: &SubjectResult, task: &TaskResult) -> Vec<[String; 9]> {
-    let gate = 1.0 - 2.0 * report.policy.alpha;
-    let with = |metric, interval: Option<Interval>, confidence| Measure {
-        task: task.task.as_str(),
-        metric,
-        value: interval.map(|i| i.estimate),
-        interval: interval.map(|i| (i, confidence)),
-        n: task.n,
+fn noise_measures(noise: &NoiseResult) -> Vec<Measure<'_>> {
+    let measure = |metric: &str, value| Measure {
+        task: noise.task.as_str(),
+        metric: metric.to_owned(),
+        value,
+        n: Some(noise.n),
+        ..Measure::default()
     };
+    vec![
+        measure("noise.flips", noise.flips),
+        Measure { interval: noise.delta.map(|d| (d, 0.95)), ..measure("noise.delta", noise.delta.map(|d| d.estimate)) },
+        measure("noise.sd", noise.sd),
+    ]
+}
+
+fn task_measures(task: &TaskResult) -> Vec<Measure<'_>> {
     // Without a single pair there is nothing to test.
-    let value = |x: f64| (task.n > 0).then_some(x);
-    let bare = |metric, x| Measure { task: task.task.as_str(), metric, value: value(x), interval: None, n: task.n };
-    let measures = [
-        with("accuracy.canary", task.canary, 0.95),
-        with("accuracy", task.variant, 0.95),
-        with("accuracy.delta", task.gate, gate),
+    let bare = |metric: &str, value: f64| Measure {
+        task: task.task.as_str(),
+        metric: metric.to_owned(),
+        value: (task.n > 0).then_some(value),
+        n: Some(task.n),
+        ..Measure::default()
+    };
+    let side = |metric: String, side: Option<Interval>| Measure {
+        value: side.map(|i| i.estimate),
+        interval: side.map(|i| (i, 0.95)),
+        ..bare(&metric, 0.0)
+    };
+    let mut measures = vec![
+        side(format!("{}.canary", task.metric), task.canary),
+        side(task.metric.to_owned(), task.variant),
         bare("flips.lost", task.table.n10 as f64),
         bare("flips.gained", task.table.n01 as f64),
         bare("mcnemar.p_mid", task.p_mid),
     ];
-    measures.into_iter().map(|measure| measure.row(subject)).collect()
+    measures.extend(task.excess.map(|excess| bare("flips.excess", excess.excess)));
+    measures.extend(task.drift.map(|drift| bare("answers.excess", drift.excess)));
+    measures
 }
 
-fn distribution_rows(subject: &SubjectResult, distribution: &DistributionResult) -> Vec<[String; 9]> {
-    let n = distribution.tokens as u64;
-    let measure = |metric: &str, value, interval: Option<Interval>| {
-        let interval = interval.map(|i| (i, 0.95));
-        Measure { task: distribution.task.as_str(), metric, value, interval, n }.row(subject)
+fn loss_measures(finding: &FindingResult) -> Vec<Measure<'_>> {
+    let metric = finding.metric.as_deref().unwrap_or_default();
+    let prefix = if finding.rule == "overall" { format!("overall.{metric}") } else { metric.to_owned() };
+    let bare = |metric: &str, value| Measure {
+        task: finding.task.as_ref().map_or("", TaskName::as_str),
+        slice: finding.slice.as_deref().unwrap_or_default(),
+        metric: format!("{prefix}.{metric}"),
+        value,
+        interval: None,
+        n: finding.n,
+    };
+    let with = |metric: &str, interval: Option<Interval>| Measure {
+        interval: interval.zip(finding.confidence),
+        ..bare(metric, interval.map(|i| i.estimate))
+    };
+    let mut measures = vec![with("delta", finding.interval)];
+    measures.extend(finding.ratio.map(|ratio| with("recovery", Some(ratio))));
+    let ps = [("p_pass", finding.p_pass), ("p_fail", finding.p_fail), ("p_fail_adjusted", finding.p_fail_adjusted)];
+    measures.extend(ps.into_iter().filter(|(_, p)| p.is_some()).map(|(name, p)| bare(name, p)));
+    measures
+}
+
+fn budget_measure(finding: &FindingResult) -> Measure<'_> {
+    Measure {
+        task: finding.task.as_ref().map_or("", TaskName::as_str),
+        metric: finding.metric.clone().unwrap_or_default(),
+        value: finding.value,
+        interval: finding.interval.zip(finding.confidence),
+        ..Measure::default()
+    }
+}
+
+fn distribution_measures(distribution: &DistributionResult) -> Vec<Measure<'_>> {
+    let measure = |metric: &str, value, interval: Option<Interval>| Measure {
+        task: distribution.task.as_str(),
+        metric: metric.to_owned(),
+        value,
+        interval: interval.map(|i| (i, 0.95)),
+        n: Some(distribution.tokens as u64),
+        ..Measure::default()
     };
     let ratio = |i: Interval| Interval { estimate: i.estimate.exp(), lower: i.lower.exp(), upper: i.upper.exp() };
     let mut rows = vec![

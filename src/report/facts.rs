@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::model::{FlippedItem, LatencyResult, Said, SampleRow, TimingResult, UnscoredResult};
 use crate::analysis::{self, Comparison, Comparisons, Counts, Latency, Record, TimingSummary, Unscored};
 use crate::domain::{
-    Answer, Attempt, Finish, Identity, Outcome, Role, SampleCard, SampleId, SubjectName, TaskCard, TaskName, UnitKey,
+    Answer, Attempt, EngineSpec, Finish, Identity, Outcome, Role, SampleCard, SampleId, SubjectName, TaskCard, TaskName, UnitKey,
 };
 use crate::gate::wording::cause_word;
 
@@ -29,6 +29,8 @@ pub struct Facts {
     pub subjects: Vec<Asked>,
     /// What was asked, in the plan's order.
     pub tasks: Vec<TaskCard>,
+    /// Whether other programs asked and judged, and a run only read their results.
+    pub recorded: bool,
     /// Whether every unit is accounted for.
     pub finished: bool,
     /// How many answers there are.
@@ -37,12 +39,10 @@ pub struct Facts {
     pub unscored: Vec<UnscoredResult>,
     /// Earlier runs that judged the same models.
     pub attempts: Vec<Attempt>,
-    /// When things happened; a beginning of 0 says that nobody knows.
+    /// When things happened.
     pub timing: TimingResult,
     /// Each subject's latency distribution: (milliseconds, share at or below).
     pub ecdfs: Vec<(SubjectName, Vec<(f64, f64)>)>,
-    /// The files that the answers were read from, one line each; empty where a run asked for them.
-    pub sources: Vec<String>,
 }
 
 /// One who was asked.
@@ -87,13 +87,13 @@ impl Facts {
             seed: header.seed,
             subjects: asked.collect(),
             tasks: header.tasks.clone(),
+            recorded: is_recorded(record),
             finished: record.finished,
             counts: record.counts,
             unscored: analysis::unscored(record).iter().map(UnscoredResult::from).collect(),
             attempts: header.earlier.clone(),
             timing: timing(record, &latencies),
             ecdfs: latencies.into_iter().map(|l| (l.subject, l.ecdf)).collect(),
-            sources: Vec::new(),
         }
     }
 
@@ -115,6 +115,10 @@ impl From<&Unscored> for UnscoredResult {
             example: row.example.clone(),
         }
     }
+}
+
+fn is_recorded(record: &Record) -> bool {
+    record.header.subjects.iter().any(|subject| matches!(subject.engine, EngineSpec::Recorded(_)))
 }
 
 fn timing(record: &Record, latencies: &[Latency]) -> TimingResult {
@@ -149,6 +153,8 @@ impl Texts {
 
 fn samples(record: &Record) -> Vec<SampleRow> {
     let mut rows = Vec::new();
+    // Of results that another program wrote, only some texts are read.
+    let is_partial = is_recorded(record);
     for task in &record.header.tasks {
         for (place, card) in record.samples_of(&task.name).iter().enumerate() {
             for subject in &record.header.subjects {
@@ -169,6 +175,7 @@ fn samples(record: &Record) -> Vec<SampleRow> {
             }
         }
     }
+    rows.retain(|row| !is_partial || row.said.status != "missing");
     rows
 }
 

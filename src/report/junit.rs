@@ -29,7 +29,9 @@ fn suite(subject: &SubjectResult) -> TestSuite {
 }
 
 fn case(subject: &SubjectResult, finding: &FindingResult) -> TestCase {
-    let parts = [Some(finding.rule), finding.task.as_ref().map(TaskName::as_str), finding.metric.as_deref()];
+    let slice = finding.slice.as_ref().map(|slice| format!("/ {slice}"));
+    let task = finding.task.as_ref().map(TaskName::as_str);
+    let parts = [Some(finding.rule), task, slice.as_deref(), finding.metric.as_deref()];
     let name: Vec<&str> = parts.into_iter().flatten().collect();
     let mut status = match finding.verdict {
         _ if !finding.gating || subject.role == Role::Control => TestCaseStatus::skipped(),

@@ -2,10 +2,11 @@
 
 use std::fmt::Write;
 
-use super::model::{Report, SubjectResult, UnscoredResult, WarningResult};
-use super::phrase::{NOTHING, bytes, delta, duration, flips, instant, number, p_of, percent, sentence, verdict, with_interval};
+use super::model::{Report, SubjectResult, Unit, UnscoredResult, WarningResult};
+use super::phrase::{NOTHING, bytes, delta, duration, instant, number, score, sentence, tolerances, with_interval};
+use super::{asides, lines};
 use crate::domain::{Role, Verdict};
-use crate::gate::wording::{count, pp, tolerated};
+use crate::gate::wording::count;
 
 /// The text of `report.md`.
 pub(super) fn render(report: &Report) -> String {
@@ -15,6 +16,8 @@ pub(super) fn render(report: &Report) -> String {
     for subject in report.worst_first() {
         section(&mut text, report, subject);
     }
+    floor(&mut text, report);
+    attempts(&mut text, report);
     unscored(&mut text, &report.unscored);
     warnings(&mut text, &report.warnings);
     foot(&mut text, report);
@@ -37,14 +40,12 @@ fn head(text: &mut String, report: &Report) {
 fn overview(text: &mut String, report: &Report) {
     line!(text, "| subject | verdict | size | bits per weight | mean accuracy | Δ mean |");
     line!(text, "| --- | --- | ---: | ---: | ---: | ---: |");
-    let judged = report.worst_first();
-    let canary = judged.first().and_then(|s| s.mean_accuracy(|t| t.canary));
     let percent = |x: Option<f64>| x.map_or_else(|| NOTHING.to_owned(), |x| format!("{:.1} %", 100.0 * x));
-    let subjects = report.canary().into_iter().chain(judged);
-    for subject in subjects {
-        let own = if subject.role == Role::Canary { canary } else { subject.mean_accuracy(|t| t.variant) };
-        let change = match (own, canary) {
-            (Some(own), Some(canary)) if subject.role != Role::Canary => pp_signed(own - canary),
+    for subject in report.canary().into_iter().chain(report.worst_first()) {
+        let is_canary = subject.role == Role::Canary;
+        let own = if is_canary { report.canary_mean() } else { subject.mean_accuracy(|t| t.variant) };
+        let change = match (own, subject.mean_accuracy(|t| t.canary)) {
+            (Some(own), Some(canary)) if !is_canary => pp_signed(own - canary),
             _ => NOTHING.to_owned(),
         };
         let verdict = match (subject.verdict, subject.role) {
@@ -52,11 +53,9 @@ fn overview(text: &mut String, report: &Report) {
             (Some(v), Role::Control) => format!("{v} (control)"),
             (Some(v), _) => format!("**{v}**"),
         };
-        let (size, bits) = subject
-            .identity
-            .as_ref()
-            .filter(|i| i.has_size())
-            .map_or((NOTHING.to_owned(), NOTHING.to_owned()), |i| (bytes(i.bytes), format!("{:.2}", i.bits_per_weight)));
+        let sized = subject.identity.as_ref().filter(|i| i.has_size());
+        let (size, bits) =
+            sized.map_or((NOTHING.to_owned(), NOTHING.to_owned()), |i| (bytes(i.bytes), format!("{:.2}", i.bits_per_weight)));
         line!(text, "| {} | {verdict} | {size} | {bits} | {} | {change} |", escape(subject.name.as_str()), percent(own));
     }
     line!(text);
@@ -69,21 +68,14 @@ fn section(text: &mut String, report: &Report, subject: &SubjectResult) {
     line!(text);
     line!(text, "{}", escape(&sentence(&subject.reason)));
     line!(text);
-    if !subject.tasks.is_empty() {
-        let confidence = 100.0 * (1.0 - 2.0 * report.policy.alpha);
-        line!(text, "| task | n | canary % | variant % | Δ pp [{confidence:.0} %] | margin | lost/gained | p | verdict |");
-        line!(text, "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |");
-        for task in subject.tasks_worst_first() {
-            let name = escape(task.task.as_str());
-            let (canary, variant, interval) = (percent(task.canary), percent(task.variant), delta(task.gate));
-            let (n, margin, flips, p) = (count(task.n), pp(task.margin), flips(task), escape(&p_of(task)));
-            line!(text, "| {name} | {n} | {canary} | {variant} | {interval} | {margin} | {flips} | {p} | {} |", verdict(task));
-        }
-        line!(text);
-    }
+    table(text, report, subject);
     for finding in subject.guilty() {
         let task = finding.task.as_ref().map_or_else(String::new, |task| format!(", {task}"));
-        line!(text, "* {} ({}{}): {}", finding.verdict, finding.rule, escape(&task), escape(&finding.reason));
+        let slice = finding.slice.as_ref().map_or_else(String::new, |slice| format!(" / {slice}"));
+        line!(text, "* {} ({}{}{}): {}", finding.verdict, finding.rule, escape(&task), escape(&slice), escape(&finding.reason));
+    }
+    for finding in subject.budgets().filter(|f| f.verdict == Verdict::Pass) {
+        line!(text, "* {} ({}): {}", finding.verdict, finding.rule, escape(&finding.reason));
     }
     for d in &subject.distributions {
         let task = escape(d.task.as_str());
@@ -94,6 +86,65 @@ fn section(text: &mut String, report: &Report, subject: &SubjectResult) {
             format!(", KLD {kld} nats, p99 {}, same top token {:.1} %", number(Some(m.kld["p99"])), 100.0 * m.same_top)
         });
         line!(text, "* {task} ({} tokens): {perplexity}{moved}", count(d.tokens as u64));
+    }
+    line!(text);
+}
+
+fn table(text: &mut String, report: &Report, subject: &SubjectResult) {
+    let lines = lines::lines(report, subject);
+    if lines.is_empty() {
+        return;
+    }
+    let confidence = 100.0 * (1.0 - 2.0 * report.policy.alpha);
+    let (unit, percent) = if lines.iter().all(|line| line.unit() == Unit::Points) { (" pp", " %") } else { ("", "") };
+    let recovery = lines.iter().any(|line| line.ratio().is_some());
+    let (head, rule) = if recovery { (format!(" recovery % [{confidence:.0} %] |"), " ---: |") } else { (String::new(), "") };
+    line!(
+        text,
+        "| task | n | canary{percent} | variant{percent} | Δ{unit} [{confidence:.0} %] |{head} tolerated | lost/gained | p | verdict |"
+    );
+    line!(text, "| --- | ---: | ---: | ---: | ---: |{rule} ---: | ---: | ---: | --- |");
+    for line in &lines {
+        let letters: String = line.marks().into_iter().map(|(letter, _)| letter).collect();
+        let marks = if letters.is_empty() { letters } else { format!(" {letters}") };
+        let recovered = if recovery { format!(" {} |", line.recovery()) } else { String::new() };
+        let (name, n, delta, p) = (escape(&line.name()), line.n(), line.delta(), escape(&line.p()));
+        let (canary, variant, tolerated, flips) = (line.canary(), line.variant(), line.tolerated(), line.flips());
+        line!(
+            text,
+            "| {name} | {n} | {canary} | {variant} | {delta}{marks} |{recovered} {tolerated} | {flips} | {p} | {} |",
+            line.verdict()
+        );
+    }
+    line!(text);
+}
+
+fn floor(text: &mut String, report: &Report) {
+    let floor = report.floor();
+    if floor.is_empty() {
+        return;
+    }
+    line!(text, "## The canary against itself");
+    line!(text);
+    line!(text, "| task | passes | items | flips % | Δ [95 %] |");
+    line!(text, "| --- | ---: | ---: | ---: | ---: |");
+    for noise in floor {
+        let (task, n, flips) = (escape(noise.task.as_str()), count(noise.n), score(noise.flips, Unit::Points));
+        let delta = delta(noise.delta, report.unit_of(&noise.task));
+        line!(text, "| {task} | {} | {n} | {flips} | {delta} |", noise.passes);
+    }
+    line!(text);
+}
+
+fn attempts(text: &mut String, report: &Report) {
+    if report.run.attempts.is_empty() {
+        return;
+    }
+    line!(text, "## Earlier runs of the same models");
+    line!(text);
+    for attempt in &report.run.attempts {
+        let (subject, run) = (escape(attempt.subject.as_str()), escape(&attempt.run));
+        line!(text, "* {subject}: {} in {run}", attempt.verdict);
     }
     line!(text);
 }
@@ -123,7 +174,8 @@ fn warnings(text: &mut String, warnings: &[WarningResult]) {
     let mut last = "";
     for warning in warnings {
         if warning.code != last {
-            line!(text, "* `{}`: {}", warning.code, warning.meaning);
+            let remedy = if warning.remedy.is_empty() { String::new() } else { format!(" {}", warning.remedy) };
+            line!(text, "* `{}`: {}{remedy}", warning.code, warning.meaning);
             last = warning.code;
         }
         let names: Vec<String> =
@@ -142,12 +194,11 @@ fn foot(text: &mut String, report: &Report) {
     let policy = &report.policy;
     line!(text, "## Run");
     line!(text);
-    line!(
-        text,
-        "* margin {}, α = {} per side; p is McNemar's mid-p of no difference, the verdict rests on the interval and the margin",
-        tolerated(policy.tolerance),
-        policy.alpha
-    );
+    let lines = lines::all(report);
+    line!(text, "* {}; {}", escape(&tolerances(policy)), asides::of_p(report, &lines));
+    for aside in [asides::of_marks(&lines), asides::early(report)].into_iter().flatten() {
+        line!(text, "* {aside}");
+    }
     for budget in &policy.budgets {
         line!(text, "* budget: {} at most {}", escape(&budget.metric), budget.max);
     }
@@ -155,7 +206,10 @@ fn foot(text: &mut String, report: &Report) {
     let [expected, scored, unscored] = [units.expected, units.scored, units.unscored].map(|n| count(n as u64));
     line!(text, "* {expected} answers: {scored} scored, {unscored} unscored");
     let took = duration(report.timing.ended_ms.saturating_sub(report.timing.started_ms));
-    line!(text, "* run {}, begun {}, took {took}", escape(&report.run.id), instant(report.timing.started_ms));
+    // Reading takes no time worth telling.
+    let took = if report.recorded { String::new() } else { format!(", took {took}") };
+    let begun = instant(report.timing.started_ms);
+    line!(text, "* run {}, begun {begun}{took}", escape(&report.run.id));
     line!(text, "* quantgate {}, seed {}, plan `{}`", escape(&report.quantgate), report.seed, escape(&report.digest));
 }
 

@@ -3,6 +3,7 @@
 //! A report is made of a replayed journal alone: no clock, no environment, no locale and no order of a hash map enters,
 //! so `quantgate report` writes the same bytes from the same journal, each time and everywhere.
 
+mod asides;
 mod build;
 mod csv;
 mod facts;
@@ -10,8 +11,10 @@ mod findings;
 mod html;
 mod json;
 mod junit;
+mod lines;
 mod markdown;
 mod model;
+mod noise;
 mod phrase;
 mod plot;
 #[cfg(test)]
@@ -23,9 +26,9 @@ pub use build::Judged;
 pub use facts::{Asked, Facts, Texts};
 pub use json::{SCHEMA, SCHEMA_ID, SCHEMA_VERSION};
 pub use model::{
-    DisplacementResult, DistributionResult, EarlyResult, FindingResult, FlippedItem, LatencyResult, Report, RunResult, Said,
-    SampleRow, SidesResult, SliceResult, SubjectResult, TaskResult, TimingResult, Unit, UnitsResult, UnscoredResult,
-    WarningResult,
+    DisplacementResult, DistributionResult, EarlyResult, ExcessResult, FindingResult, FlippedItem, LatencyResult, NoiseResult,
+    Report, RunResult, Said, SampleRow, SidesResult, SliceResult, SubjectResult, TaskResult, TimingResult, Unit, UnitsResult,
+    UnscoredResult, WarningResult,
 };
 pub use plot::Figure;
 pub use text::render as text;

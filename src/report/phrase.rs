@@ -1,49 +1,95 @@
 //! Numbers and dates as every format writes them.
 
-use super::model::TaskResult;
-use crate::domain::Moment;
-use crate::gate::wording::signed_points;
-use crate::stats::Interval;
+use super::model::{FindingResult, Unit};
+use crate::domain::{Moment, Policy, Tolerance};
+use crate::gate::wording::{pp, signed_points};
+use crate::stats::{Interval, PairTable};
 
 /// What stands where there is no value.
 pub(super) const NOTHING: &str = "–";
 
-/// A share as per cent with one decimal: `93.1`.
-pub(super) fn percent(rate: Option<Interval>) -> String {
-    rate.map_or_else(|| NOTHING.to_owned(), |i| format!("{:.1}", 100.0 * i.estimate))
-}
-
-/// `−1.20 [−2.10, −0.30]`, in percentage points.
-pub(super) fn delta(delta: Option<Interval>) -> String {
-    delta.map_or_else(
+/// A score: of shares as per cent with one decimal, `93.1`; of others in their own unit.
+pub(super) fn score(value: Option<f64>, unit: Unit) -> String {
+    value.map_or_else(
         || NOTHING.to_owned(),
-        |d| format!("{} [{}, {}]", signed_points(d.estimate), signed_points(d.lower), signed_points(d.upper)),
+        |value| match unit {
+            Unit::Points => format!("{:.1}", 100.0 * value),
+            Unit::Score => number(value),
+        },
     )
 }
 
+/// A difference with its sign: `−1.20`, in percentage points or in the score's own unit.
+pub(super) fn signed(difference: f64, unit: Unit) -> String {
+    match unit {
+        Unit::Points => signed_points(difference),
+        Unit::Score if difference > 0.0 => format!("+{}", number(difference)),
+        Unit::Score => number(difference),
+    }
+}
+
+/// `−1.20 [−2.10, −0.30]`, in percentage points or in the score's own unit.
+pub(super) fn delta(delta: Option<Interval>, unit: Unit) -> String {
+    let of = |d: Interval| format!("{} [{}, {}]", signed(d.estimate, unit), signed(d.lower, unit), signed(d.upper, unit));
+    delta.map_or_else(|| NOTHING.to_owned(), of)
+}
+
+/// `98.7 [97.9, 99.5]`: variant over canary, in per cent.
+pub(super) fn ratio(ratio: Option<Interval>) -> String {
+    let end = |x: f64| if x.is_finite() { format!("{:.1}", 100.0 * x) } else { "∞".to_owned() };
+    ratio.map_or_else(|| NOTHING.to_owned(), |r| format!("{} [{}, {}]", end(r.estimate), end(r.lower), end(r.upper)))
+}
+
+/// A share as a percentage, as short as it can be: `99 %`, `99.95 %`.
+pub(super) fn share(share: f64) -> String {
+    let text = format!("{:.2}", 100.0 * share);
+    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A tolerance beside its name: `margin 1 pp`, `recovery 99 %`.
+pub(super) fn tolerance(tolerance: Tolerance) -> String {
+    match tolerance {
+        Tolerance::Margin(margin) => format!("margin {}", pp(margin)),
+        Tolerance::Recovery(kept) => format!("recovery {}", share(kept)),
+    }
+}
+
+/// A policy's tolerances: `margin 1 pp (trace 3 pp), mean over tasks 0.5 pp, α = 0.05 per side`.
+pub(super) fn tolerances(policy: &Policy) -> String {
+    let of = |own: Tolerance| match (own, policy.tolerance) {
+        (Tolerance::Margin(margin), Tolerance::Margin(_)) => pp(margin),
+        (Tolerance::Recovery(kept), Tolerance::Recovery(_)) => share(kept),
+        _ => tolerance(own),
+    };
+    let name = |rule: &crate::domain::TaskRule| match &rule.slice {
+        Some(slice) => format!("{} / {slice}", rule.task),
+        None => rule.task.to_string(),
+    };
+    let others: Vec<String> =
+        policy.tasks.iter().filter_map(|rule| Some(format!("{} {}", name(rule), of(rule.tolerance?)))).collect();
+    let exceptions = if others.is_empty() { String::new() } else { format!(" ({})", others.join(", ")) };
+    let overall = policy.overall.map_or_else(String::new, |overall| format!(", mean of tasks {}", of(overall)));
+    let strict = if policy.strict { ", strict" } else { "" };
+    format!("{}{exceptions}{overall}, α = {} per side{strict}", tolerance(policy.tolerance), policy.alpha)
+}
+
 /// A p value: `0.034`, `<0.001`.
-fn p(p: f64) -> String {
+pub(super) fn p(p: f64) -> String {
     if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
 }
 
-/// `12/3`: lost, gained.
-pub(super) fn flips(task: &TaskResult) -> String {
-    if task.n == 0 { NOTHING.to_owned() } else { format!("{}/{}", task.table.n10, task.table.n01) }
+/// `12/3`: lost, gained; nothing without a single pair.
+pub(super) fn flips(n: u64, table: &PairTable) -> String {
+    if n == 0 { NOTHING.to_owned() } else { format!("{}/{}", table.n10, table.n01) }
 }
 
-/// A number that says nothing without a single pair.
-pub(super) fn of_pairs(n: u64, number: u64) -> String {
-    if n == 0 { NOTHING.to_owned() } else { number.to_string() }
-}
-
-/// A task's p value; nothing without a single pair.
-pub(super) fn p_of(task: &TaskResult) -> String {
-    if task.n == 0 { NOTHING.to_owned() } else { p(task.p_mid) }
-}
-
-/// The verdict's word; in brackets where nothing depends on it.
-pub(super) fn verdict(task: &TaskResult) -> String {
-    if task.gating { task.verdict.to_string() } else { format!("({})", task.verdict) }
+/// A budget and what it came to: `kld.mean on prose 0.0123 of 0.05`.
+pub(super) fn spent(finding: &FindingResult) -> String {
+    let metric = finding.metric.as_deref().unwrap_or(finding.rule);
+    let on = finding.task.as_ref().map_or_else(String::new, |task| format!(" on {task}"));
+    let value = finding.value.map_or_else(|| NOTHING.to_owned(), number);
+    let limit = finding.limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+    format!("{metric}{on} {value}{limit}")
 }
 
 /// The clause with a capital in front.

@@ -2,10 +2,12 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::model::{DistributionResult, Report, SubjectResult, TaskResult};
-use super::phrase::{bytes, delta, flips, number, p_of, percent, verdict, with_interval};
+use super::asides;
+use super::lines::{self, Line};
+use super::model::{DistributionResult, Report, SubjectResult, Unit, WarningResult};
+use super::phrase::{self, NOTHING, bytes, number, with_interval};
 use crate::domain::Role;
-use crate::gate::wording::{count, list, tolerated};
+use crate::gate::wording::list;
 
 /// Columns from which headings are spelled out and columns stand apart.
 const WIDE: usize = 104;
@@ -16,20 +18,16 @@ const NARROWEST: usize = 40;
 #[must_use]
 pub fn render(report: &Report, width: usize) -> String {
     let width = width.max(NARROWEST);
-    let table = table(report, width);
-    let mut blocks = vec![table.text];
-    let distributions: Vec<String> =
+    let lines = lines::all(report);
+    let table = table(report, &lines, width);
+    let mut notes: Vec<String> =
         report.worst_first().iter().flat_map(|s| s.distributions.iter().map(|d| distribution(s, d, width))).collect();
-    if !distributions.is_empty() {
-        blocks.push(distributions.join("\n"));
-    }
-    blocks.push(wrap(&legend(report, table.has_p), width, ""));
-    if !report.warnings.is_empty() {
-        blocks.push(warnings(report, width));
-    }
-    blocks.push(subjects(report, width));
-    blocks.push(wrap(&format!("{}: {}", report.verdict, report.reason), width, ""));
-    blocks.retain(|block| !block.is_empty());
+    notes.extend(report.worst_first().into_iter().filter_map(budgets).map(|line| wrap(&line, width, "  ")));
+    let asides = [asides::floor(report), asides::early(report), Some(legend(report, &lines, &table.columns))];
+    let asides: Vec<String> = asides.into_iter().flatten().map(|text| wrap(&text, width, "")).collect();
+    let verdict = wrap(&format!("{}: {}", report.verdict, report.reason), width, "");
+    let blocks = [table.text, notes.join("\n"), asides.join("\n"), warnings(report, width), subjects(report, width), verdict];
+    let blocks: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
     format!("{}\n", blocks.join("\n\n"))
 }
 
@@ -42,19 +40,23 @@ enum Column {
     Canary,
     Variant,
     Delta,
+    Mark,
+    Recovery,
     Flips,
     P,
     Verdict,
 }
 
 /// All columns, in the order in which they are shown.
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 11] = [
     Column::Subject,
     Column::Task,
     Column::N,
     Column::Canary,
     Column::Variant,
     Column::Delta,
+    Column::Mark,
+    Column::Recovery,
     Column::Flips,
     Column::P,
     Column::Verdict,
@@ -63,16 +65,21 @@ const COLUMNS: [Column; 9] = [
 const DISPENSABLE: [Column; 5] = [Column::P, Column::Flips, Column::N, Column::Canary, Column::Variant];
 
 impl Column {
-    fn heading(self, report: &Report, wide: bool) -> String {
+    fn heading(self, report: &Report, lines: &[Line<'_>], wide: bool) -> String {
+        let confidence = 100.0 * (1.0 - 2.0 * report.policy.alpha);
+        let points = lines.iter().all(|line| line.unit() == Unit::Points);
         let heading = match self {
             Self::Subject => "subject",
             Self::Task => "task",
             Self::N => "n",
-            Self::Canary if wide => "canary %",
+            Self::Canary if wide && points => "canary %",
             Self::Canary => "canary",
-            Self::Variant if wide => "variant %",
+            Self::Variant if wide && points => "variant %",
             Self::Variant => "variant",
-            Self::Delta => return format!("Δ pp [{:.0} %]", 100.0 * (1.0 - 2.0 * report.policy.alpha)),
+            Self::Delta => return format!("Δ {}[{confidence:.0} %]", if points { "pp " } else { "" }),
+            Self::Mark => "",
+            Self::Recovery => return format!("recovery % [{confidence:.0} %]"),
+            Self::Flips if wide && lines.iter().all(Line::is_graded) => "worse/better",
             Self::Flips if wide => "lost/gained",
             Self::Flips => "flips",
             Self::P => "p",
@@ -81,51 +88,62 @@ impl Column {
         heading.to_owned()
     }
 
-    fn cell(self, subject: &SubjectResult, task: &TaskResult) -> String {
+    fn cell(self, line: &Line<'_>) -> String {
         match self {
-            Self::Subject => subject.name.to_string(),
-            Self::Task => task.task.to_string(),
-            Self::N => count(task.n),
-            Self::Canary => percent(task.canary),
-            Self::Variant => percent(task.variant),
-            Self::Delta => delta(task.gate),
-            Self::Flips => flips(task),
-            Self::P => p_of(task),
-            Self::Verdict => verdict(task),
+            Self::Subject => line.subject.name.to_string(),
+            Self::Task => format!("{}{}", line.name(), if line.unit() == Unit::Score { "†" } else { "" }),
+            Self::N => line.n(),
+            Self::Canary => line.canary(),
+            Self::Variant => line.variant(),
+            Self::Delta => line.delta(),
+            Self::Mark => line.marks().into_iter().map(|(letter, _)| letter).collect(),
+            Self::Recovery => line.recovery(),
+            Self::Flips => line.flips(),
+            Self::P => line.p(),
+            Self::Verdict => line.verdict(),
         }
     }
 
     fn is_number(self) -> bool {
-        !matches!(self, Self::Subject | Self::Task | Self::Verdict)
+        !matches!(self, Self::Subject | Self::Task | Self::Mark | Self::Verdict)
     }
 }
 
-/// The lines of the report's table.
-struct Lines {
-    text: String,
-    has_p: bool,
+/// The columns that some line has something in, and those of them that may go, the first one first.
+fn columns(lines: &[Line<'_>]) -> (Vec<Column>, Vec<Column>) {
+    let mut columns = COLUMNS.to_vec();
+    columns.retain(|column| match column {
+        Column::Mark => lines.iter().any(|line| !line.marks().is_empty()),
+        Column::Recovery => lines.iter().any(|line| line.ratio().is_some()),
+        Column::P => lines.iter().any(|line| line.p() != NOTHING),
+        _ => true,
+    });
+    // Where every verdict rests on a ratio, the difference is the first that can be done without.
+    let by_ratio = lines.iter().all(|line| line.ratio().is_some());
+    let dispensable = by_ratio.then_some(Column::Delta).into_iter().chain(DISPENSABLE).collect();
+    (columns, dispensable)
 }
 
-/// Every row of the table: a subject and one of its tasks, the worst first.
-fn rows(report: &Report) -> Vec<(&SubjectResult, &TaskResult)> {
-    report.worst_first().into_iter().flat_map(|s| s.tasks_worst_first().into_iter().map(move |t| (s, t))).collect()
+/// The report's table, and the columns that fit.
+struct Laid {
+    text: String,
+    columns: Vec<Column>,
 }
 
 /// The table with as many columns as fit; no cell is ever broken or cut. Where not even the least fit, two lines a row.
-fn table(report: &Report, width: usize) -> Lines {
-    let rows = rows(report);
-    if rows.is_empty() {
-        return Lines { text: String::new(), has_p: false };
+fn table(report: &Report, lines: &[Line<'_>], width: usize) -> Laid {
+    if lines.is_empty() {
+        return Laid { text: String::new(), columns: Vec::new() };
     }
-    let mut columns = COLUMNS.to_vec();
-    let mut dispensable = DISPENSABLE.into_iter();
+    let (mut columns, dispensable) = columns(lines);
+    let mut dispensable = dispensable.into_iter();
     let mut wide = width >= WIDE;
     loop {
-        let lines = laid_out(report, &rows, &columns, wide);
-        if lines.iter().all(|line| line.chars().count() <= width) {
-            let rule = "─".repeat(lines.iter().map(|line| line.chars().count()).max().unwrap_or(0));
-            let text = format!("{}\n{rule}\n{}", lines[0], lines[1..].join("\n"));
-            return Lines { text, has_p: columns.contains(&Column::P) };
+        let rows = laid_out(report, lines, &columns, wide);
+        let widest = rows.iter().map(|row| row.chars().count()).max().unwrap_or(0);
+        if widest <= width {
+            let text = format!("{}\n{}\n{}", rows[0], "─".repeat(widest), rows[1..].join("\n"));
+            return Laid { text, columns };
         }
         if std::mem::take(&mut wide) {
             continue;
@@ -133,23 +151,25 @@ fn table(report: &Report, width: usize) -> Lines {
         let Some(next) = dispensable.next() else { break };
         columns.retain(|column| *column != next);
     }
-    let stacked = rows.iter().map(|(s, t)| {
-        let names = wrap(&format!("{} on {}", s.name, t.task), width, "  ");
-        format!("{names}\n  {}", wrap(&format!("{} {}", delta(t.gate), verdict(t)), width - 2, "  "))
+    let stacked = lines.iter().map(|line| {
+        let names = wrap(&format!("{} on {}", line.subject.name, line.name()), width, "  ");
+        format!("{names}\n  {}", wrap(&format!("{} {}", line.delta(), line.verdict()), width - 2, "  "))
     });
-    Lines { text: stacked.collect::<Vec<_>>().join("\n"), has_p: false }
+    Laid { text: stacked.collect::<Vec<_>>().join("\n"), columns: Vec::new() }
 }
 
-fn laid_out(report: &Report, rows: &[(&SubjectResult, &TaskResult)], columns: &[Column], wide: bool) -> Vec<String> {
+fn laid_out(report: &Report, lines: &[Line<'_>], columns: &[Column], wide: bool) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(columns.iter().map(|column| column.heading(report, wide)).collect::<Vec<_>>());
-    for (subject, task) in rows {
-        table.add_row(columns.iter().map(|column| column.cell(subject, task)).collect::<Vec<_>>());
+    table.set_header(columns.iter().map(|column| column.heading(report, lines, wide)).collect::<Vec<_>>());
+    for line in lines {
+        table.add_row(columns.iter().map(|column| column.cell(line)).collect::<Vec<_>>());
     }
     for (index, column) in columns.iter().enumerate() {
         let Some(styled) = table.column_mut(index) else { continue };
-        styled.set_padding((0, if wide { 2 } else { 1 }));
+        // A mark stands close to its interval.
+        let marked = *column == Column::Delta && columns.contains(&Column::Mark);
+        styled.set_padding((0, if wide && !marked { 2 } else { 1 }));
         if column.is_number() {
             styled.set_cell_alignment(CellAlignment::Right);
         }
@@ -171,26 +191,43 @@ fn distribution(subject: &SubjectResult, distribution: &DistributionResult, widt
     wrap(&format!("{} on {}: {}", subject.name, distribution.task, parts.join(", ")), width, "  ")
 }
 
-fn legend(report: &Report, has_p: bool) -> String {
-    let margin = tolerated(report.policy.tolerance);
-    let others: Vec<String> =
-        report.policy.tasks.iter().filter_map(|r| Some(format!("{} {}", r.task, tolerated(r.tolerance?)))).collect();
-    let others: Vec<&str> = others.iter().map(String::as_str).collect();
-    let exceptions = if others.is_empty() { String::new() } else { format!(" ({})", list(&others)) };
-    let shown = report.subjects.iter().any(|s| s.tasks.iter().any(|t| !t.gating));
-    let brackets = if shown { " Tasks with a verdict in brackets are shown and do not gate." } else { "" };
-    let p = if has_p { " p is McNemar's mid-p of no difference; the verdict rests on the interval and the margin." } else { "" };
-    format!("Margin {margin}{exceptions}, α = {} per side.{p}{brackets}", report.policy.alpha)
+/// What a subject's budgets came to; none where it has none.
+fn budgets(subject: &SubjectResult) -> Option<String> {
+    let of: Vec<String> = subject.budgets().map(|f| format!("{} {}", phrase::spent(f), f.verdict)).collect();
+    (!of.is_empty()).then(|| format!("{} budgets: {}", subject.name, of.join(", ")))
 }
 
-/// Warnings, one line for each code: the tasks and subjects with their numbers.
+fn legend(report: &Report, lines: &[Line<'_>], columns: &[Column]) -> String {
+    let mut parts = vec![format!("{}.", phrase::sentence(&phrase::tolerances(&report.policy)))];
+    if columns.contains(&Column::N) && lines.iter().any(Line::is_early) {
+        parts.push("n a/b: certain after a of b items.".to_owned());
+    }
+    if columns.contains(&Column::P) {
+        parts.push(asides::of_p(report, lines));
+    }
+    if columns.contains(&Column::Mark) {
+        parts.extend(asides::of_marks(lines));
+    }
+    if columns.contains(&Column::Flips) && lines.iter().any(Line::is_graded) {
+        parts.push("Flips of scores that are not right or wrong: items worse/better.".to_owned());
+    }
+    if lines.iter().any(|line| line.unit() == Unit::Score) {
+        parts.push("† in units of its score.".to_owned());
+    }
+    if lines.iter().any(|line| !line.gates()) {
+        parts.push("Lines with a verdict in brackets are shown and do not gate.".to_owned());
+    }
+    parts.join(" ")
+}
+
+/// Warnings, one paragraph for each code: the tasks and subjects with their numbers, then what to do.
 fn warnings(report: &Report, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut codes: Vec<&str> = report.warnings.iter().map(|w| w.code).collect();
     codes.dedup();
     for code in codes {
-        let own: Vec<_> = report.warnings.iter().filter(|w| w.code == code).collect();
-        let about = |w: &&super::model::WarningResult| {
+        let own: Vec<&WarningResult> = report.warnings.iter().filter(|w| w.code == code).collect();
+        let about = |w: &&WarningResult| {
             let parts = [w.subject.as_ref().map(ToString::to_string), w.task.as_ref().map(ToString::to_string)];
             let names: Vec<String> = parts.into_iter().flatten().collect();
             if names.is_empty() { None } else { Some(format!("{} ({})", names.join(" "), w.detail)) }
@@ -201,8 +238,11 @@ fn warnings(report: &Report, width: usize) -> String {
             about.truncate(3);
             about.push(format!("{more} more"));
         }
-        let where_ = if about.is_empty() { String::new() } else { format!(" {}.", about.join(", ")) };
-        lines.push(wrap(&format!("{code}: {}{where_}", own[0].meaning), width, "  "));
+        let about: Vec<&str> = about.iter().map(String::as_str).collect();
+        let about = if about.is_empty() { String::new() } else { format!("{}.", list(&about)) };
+        let parts = [own[0].meaning, about.as_str(), own[0].remedy];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        lines.push(wrap(&format!("{code}: {}", parts.join(" ")), width, "  "));
     }
     lines.join("\n")
 }
@@ -215,7 +255,9 @@ fn subjects(report: &Report, width: usize) -> String {
         });
         let role = if s.role == Role::Control { "control " } else { "" };
         let verdict = s.verdict.map_or("", crate::domain::Verdict::word);
-        wrap(&format!("{verdict} {role}{}{size}: {}", s.name, s.reason), width, "  ")
+        // The run's own sentence may already say why.
+        let why = if report.reason.contains(&s.reason) { String::new() } else { format!(": {}", s.reason) };
+        wrap(&format!("{verdict} {role}{}{size}{why}", s.name), width, "  ")
     };
     report.worst_first().iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -1,6 +1,7 @@
 //! The browser of flipped items: both answers side by side, shortened to what a page can hold.
 
 use crate::report::model::{FlippedItem, Report, Said};
+use crate::report::phrase::number;
 
 /// Most characters of a prompt or an answer that the page shows.
 const MOST: usize = 1500;
@@ -13,6 +14,7 @@ pub(super) struct FlipGroup {
     pub(super) lost: u64,
     pub(super) gained: u64,
     pub(super) shown: usize,
+    pub(super) graded: bool,
     pub(super) items: Vec<FlipItem>,
 }
 
@@ -31,6 +33,7 @@ pub(super) struct Side {
     pub(super) read: String,
     pub(super) answer: String,
     pub(super) note: &'static str,
+    pub(super) score: String,
 }
 
 /// Every group that has an item to show: by subject, the worst first, then by task.
@@ -49,6 +52,7 @@ pub(super) fn flip_groups(report: &Report) -> Vec<FlipGroup> {
                     lost: task.table.n10,
                     gained: task.table.n01,
                     shown: items.len(),
+                    graded: task.graded,
                     items,
                 });
             }
@@ -76,7 +80,8 @@ fn side(said: &Said) -> Side {
     };
     // What was read is worth a line where it isn't the answer itself.
     let read = if said.read == said.answer.trim() { String::new() } else { shortened(&said.read) };
-    Side { read, answer: shortened(&said.answer), note }
+    let score = said.value.map_or_else(String::new, number);
+    Side { read, answer: shortened(&said.answer), note, score }
 }
 
 /// The text, or its beginning and how much more there is.

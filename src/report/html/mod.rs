@@ -1,6 +1,8 @@
 //! `report.html`: one self-contained page without scripts, whose every word from a model or a dataset is escaped.
 
 mod browser;
+mod card;
+mod notes;
 mod view;
 
 use askama::Template;

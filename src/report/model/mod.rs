@@ -3,6 +3,7 @@
 mod distribution;
 mod finding;
 mod item;
+mod noise;
 mod task;
 
 use std::collections::BTreeMap;
@@ -15,6 +16,7 @@ use crate::stats::Interval;
 pub use distribution::{DisplacementResult, DistributionResult};
 pub use finding::{EarlyResult, FindingResult};
 pub use item::{FlippedItem, Said, SampleRow};
+pub use noise::{ExcessResult, NoiseResult};
 pub use task::{SidesResult, SliceResult, TaskResult, Unit};
 
 /// A judged run. The order of subjects and tasks is the plan's.
@@ -42,16 +44,19 @@ pub struct Report {
     pub tasks: Vec<TaskCard>,
     /// Who was asked, the canary first.
     pub subjects: Vec<SubjectResult>,
+    /// What subjects that were asked more than once do against themselves: by subject, the canary first, then task.
+    pub noise: Vec<NoiseResult>,
     /// Answers without a score: by subject, task, then the commonest class of causes first.
     pub unscored: Vec<UnscoredResult>,
     /// What a reader should know beside the verdict.
     pub warnings: Vec<WarningResult>,
-    /// The files that the answers were read from, one line each; empty where a run asked for them.
-    pub sources: Vec<String>,
     /// What tells this run from another of the same plan: nothing in it is a result.
     pub run: RunResult,
     /// Times: nothing in it is a result.
     pub timing: TimingResult,
+    /// Whether other programs asked and judged, and a run only read their results.
+    #[serde(skip)]
+    pub recorded: bool,
     /// Every unit, for `samples.csv`: by task, sample, subject.
     #[serde(skip)]
     pub samples: Vec<SampleRow>,
@@ -137,6 +142,8 @@ pub struct WarningResult {
     pub code: &'static str,
     /// What the code means.
     pub meaning: &'static str,
+    /// What to do about it.
+    pub remedy: &'static str,
     /// The subject that it is about.
     pub subject: Option<SubjectName>,
     /// The task that it is about.
@@ -176,6 +183,26 @@ pub struct TimingResult {
 }
 
 impl Report {
+    /// What the canary does against itself on each task; empty where it was asked once.
+    pub(super) fn floor(&self) -> Vec<&NoiseResult> {
+        let canary = self.canary().map(|canary| &canary.name);
+        self.noise.iter().filter(|noise| Some(&noise.subject) == canary).collect()
+    }
+
+    /// In what a task's scores are read.
+    pub(super) fn unit_of(&self, task: &TaskName) -> Unit {
+        let tasks = self.subjects.iter().flat_map(|subject| &subject.tasks);
+        tasks.filter(|own| own.task == *task).map(|own| own.unit).next().unwrap_or_default()
+    }
+
+    /// The canary's mean score, on the items of the subject that was asked most.
+    pub(super) fn canary_mean(&self) -> Option<f64> {
+        let asked = |s: &&SubjectResult| s.tasks.iter().map(|task| task.n).sum::<u64>();
+        let judged = self.subjects.iter().filter(|s| s.role != Role::Canary);
+        // Of equals the first: the order of the plan.
+        judged.rev().max_by_key(asked).and_then(|s| s.mean_accuracy(|task| task.canary))
+    }
+
     /// The canary.
     pub(super) fn canary(&self) -> Option<&SubjectResult> {
         self.subjects.iter().find(|s| s.role == Role::Canary)
@@ -204,6 +231,11 @@ impl SubjectResult {
                 .then(delta(a).total_cmp(&delta(b)))
         });
         tasks
+    }
+
+    /// Findings about budgets, those of latency included.
+    pub(super) fn budgets(&self) -> impl Iterator<Item = &FindingResult> {
+        self.findings.iter().filter(|f| matches!(f.rule, "budget" | "latency"))
     }
 
     /// Gating findings that don't pass: the worst verdict first, then the largest loss against its margin.

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::ExcessResult;
 use crate::domain::{SampleId, TaskName, Verdict};
 use crate::stats::{Interval, PairTable};
 
@@ -83,6 +84,10 @@ pub struct TaskResult {
     pub p_exact: f64,
     /// Items without a score: on the canary's side, on the variant's, on both.
     pub missing: [u64; 3],
+    /// How much more often scores differ than each side's from itself; none where the canary was asked once.
+    pub excess: Option<ExcessResult>,
+    /// The same of what was read out of the answers.
+    pub drift: Option<ExcessResult>,
     /// Answers cut off at the token limit.
     pub truncated: SidesResult,
     /// Answers that could not be read.

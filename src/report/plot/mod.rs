@@ -52,6 +52,8 @@ const GRID: RGBColor = RGBColor(0xE5, 0xE7, 0xEB);
 const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 /// The side of the margin that fails.
 const BEYOND: RGBColor = RGBColor(0xFB, 0xEC, 0xE8);
+/// What the canary differs from itself.
+const BAND: RGBColor = RGBColor(0xDC, 0xE6, 0xF2);
 /// One colour a subject (Okabe and Ito's, without the yellow that paper swallows); the canary's is the ink.
 const SERIES: [RGBColor; 6] = [
     RGBColor(0x00, 0x72, 0xB2),

@@ -20,7 +20,7 @@ struct Point<'a> {
 
 /// The plot; none where fewer than two subjects have a size and an accuracy.
 pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
-    let canary = report.subjects.iter().find_map(|s| s.mean_accuracy(|t| t.canary));
+    let canary = report.canary_mean();
     let point = |(shape, subject)| {
         let subject: &SubjectResult = subject;
         let own = if subject.role == Role::Canary { canary } else { subject.mean_accuracy(|t| t.variant) };

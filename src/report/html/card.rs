@@ -1,0 +1,221 @@
+//! The cards of the page: one for each variant and control, with its table, budgets, distributions and slices.
+
+use crate::domain::{Role, Verdict};
+use crate::gate::wording::count;
+use crate::report::lines::{self, Line};
+use crate::report::model::{DistributionResult, FindingResult, Report, SliceResult, SubjectResult, TaskResult, Unit};
+use crate::report::phrase;
+use crate::stats::Interval;
+
+/// A verdict with its sign and its class in the style sheet.
+pub(super) struct Badge {
+    pub(super) word: &'static str,
+    pub(super) class: &'static str,
+    pub(super) sign: &'static str,
+}
+
+impl Badge {
+    pub(super) fn of(verdict: Option<Verdict>) -> Self {
+        match verdict {
+            Some(Verdict::Pass) => Self { word: "PASS", class: "pass", sign: "✓" },
+            Some(Verdict::Fail) => Self { word: "FAIL", class: "fail", sign: "✗" },
+            Some(Verdict::Inconclusive) => Self { word: "INCONCLUSIVE", class: "open", sign: "?" },
+            Some(Verdict::Invalid) => Self { word: "INVALID", class: "invalid", sign: "⊘" },
+            None => Self { word: "canary", class: "canary", sign: "●" },
+        }
+    }
+}
+
+/// One variant or control.
+pub(super) struct Card {
+    pub(super) name: String,
+    pub(super) anchor: String,
+    pub(super) control: bool,
+    pub(super) open: bool,
+    pub(super) badge: Badge,
+    pub(super) reason: String,
+    pub(super) table: Table,
+    pub(super) others: Vec<OtherFinding>,
+    pub(super) distributions: Vec<DistributionBlock>,
+    pub(super) slices: Vec<(String, Vec<SliceLine>)>,
+}
+
+/// The table of a card.
+pub(super) struct Table {
+    pub(super) confidence: String,
+    pub(super) points: bool,
+    pub(super) graded: bool,
+    pub(super) recovery: bool,
+    pub(super) p: bool,
+    pub(super) needed: bool,
+    pub(super) columns: usize,
+    pub(super) rows: Vec<TaskRow>,
+}
+
+/// One line of it.
+pub(super) struct TaskRow {
+    pub(super) name: String,
+    pub(super) part: bool,
+    pub(super) own_unit: bool,
+    pub(super) n: String,
+    pub(super) canary: String,
+    pub(super) variant: String,
+    pub(super) delta: String,
+    pub(super) method: String,
+    pub(super) recovery: String,
+    pub(super) tolerated: String,
+    pub(super) flips: String,
+    pub(super) p: String,
+    pub(super) p_none: String,
+    pub(super) needed: String,
+    pub(super) badge: Badge,
+    pub(super) gating: bool,
+    pub(super) reason: String,
+}
+
+/// A finding that is not a task's.
+pub(super) struct OtherFinding {
+    pub(super) badge: Badge,
+    pub(super) rule: String,
+    pub(super) reason: String,
+}
+
+/// One perplexity task in a card.
+pub(super) struct DistributionBlock {
+    pub(super) task: String,
+    pub(super) size: String,
+    pub(super) rows: Vec<(&'static str, String)>,
+    pub(super) quantiles: Vec<(&'static str, String)>,
+}
+
+/// One slice of a task.
+pub(super) struct SliceLine {
+    pub(super) name: String,
+    pub(super) n: String,
+    pub(super) canary: String,
+    pub(super) variant: String,
+    pub(super) delta: String,
+    pub(super) flips: String,
+}
+
+/// The sentence with its units tied to their numbers.
+pub(super) fn unbroken(sentence: &str) -> String {
+    sentence.replace(" pp", "\u{a0}pp").replace(" %", "\u{a0}%")
+}
+
+/// The anchor of the place-th card.
+pub(super) fn anchor(place: usize) -> String {
+    format!("subject-{place}")
+}
+
+/// One subject's card.
+pub(super) fn card(report: &Report, place: usize, subject: &SubjectResult) -> Card {
+    let others = subject.findings.iter().filter(|f| is_listed(f)).map(|f| OtherFinding {
+        badge: Badge::of(Some(f.verdict)),
+        rule: f.metric.clone().unwrap_or_else(|| f.rule.to_owned()),
+        reason: unbroken(&f.task.as_ref().map_or_else(|| f.reason.clone(), |task| format!("on {task}, {}", f.reason))),
+    });
+    Card {
+        name: subject.name.to_string(),
+        anchor: anchor(place),
+        control: subject.role == Role::Control,
+        open: subject.role == Role::Variant && subject.verdict != Some(Verdict::Pass),
+        badge: Badge::of(subject.verdict),
+        reason: unbroken(&phrase::sentence(&subject.reason)),
+        table: table(report, subject),
+        others: others.collect(),
+        distributions: subject.distributions.iter().map(distribution).collect(),
+        slices: subject.tasks.iter().filter(|t| !t.slices.is_empty()).map(slices).collect(),
+    }
+}
+
+/// Whether a finding is shown below the table: the table has the losses, and the noise floor is the run's, not a variant's.
+fn is_listed(finding: &FindingResult) -> bool {
+    !matches!(finding.rule, "loss" | "overall") && (finding.rule != "noise" || finding.verdict != Verdict::Pass)
+}
+
+fn table(report: &Report, subject: &SubjectResult) -> Table {
+    let lines = lines::lines(report, subject);
+    let recovery = lines.iter().any(|line| line.ratio().is_some());
+    let needed = lines.iter().any(|line| line.needed().is_some());
+    let p = lines.iter().any(|line| line.p() != phrase::NOTHING);
+    Table {
+        confidence: format!("{:.0}", 100.0 * (1.0 - 2.0 * report.policy.alpha)),
+        points: lines.iter().all(|line| line.unit() == Unit::Points),
+        graded: !lines.is_empty() && lines.iter().filter(|line| line.is_task()).all(Line::is_graded),
+        recovery,
+        p,
+        needed,
+        columns: 9 + usize::from(recovery) + usize::from(needed) + usize::from(p),
+        rows: lines.iter().map(row).collect(),
+    }
+}
+
+fn row(line: &Line<'_>) -> TaskRow {
+    TaskRow {
+        name: line.name(),
+        part: !line.is_task(),
+        own_unit: line.unit() == Unit::Score,
+        n: line.n(),
+        canary: line.canary(),
+        variant: line.variant(),
+        delta: line.delta(),
+        method: line.marks().into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(", "),
+        recovery: line.recovery(),
+        tolerated: unbroken(&line.tolerated()),
+        flips: line.flips(),
+        p: line.p(),
+        p_none: line.p_none(),
+        needed: line.needed().unwrap_or_default(),
+        badge: Badge::of(Some(line.answer())),
+        gating: line.gates(),
+        reason: line.finding.map_or_else(String::new, |f| unbroken(&phrase::sentence(&f.reason))),
+    }
+}
+
+fn slices(task: &TaskResult) -> (String, Vec<SliceLine>) {
+    let line = |s: &SliceResult| SliceLine {
+        name: s.slice.clone(),
+        n: count(s.n),
+        canary: phrase::score(s.canary.map(|i| i.estimate), task.unit),
+        variant: phrase::score(s.variant.map(|i| i.estimate), task.unit),
+        delta: phrase::delta(s.delta, task.unit),
+        flips: phrase::flips(s.n, &s.table),
+    };
+    (task.task.to_string(), task.slices.iter().map(line).collect())
+}
+
+fn distribution(d: &DistributionResult) -> DistributionBlock {
+    let number = |x: Option<f64>| x.map_or_else(|| phrase::NOTHING.to_owned(), phrase::number);
+    let exp = |i: Interval| Interval { estimate: i.estimate.exp(), lower: i.lower.exp(), upper: i.upper.exp() };
+    let mut rows = vec![
+        ("Perplexity of the canary", number(d.canary_perplexity)),
+        ("Perplexity of the variant", number(d.variant_perplexity)),
+        (
+            "Ratio",
+            d.ln_ratio
+                .map_or_else(|| phrase::NOTHING.to_owned(), |r| phrase::with_interval(r.exp(), d.ln_ratio_interval.map(exp))),
+        ),
+    ];
+    let mut quantiles = Vec::new();
+    if let Some(moved) = &d.displacement {
+        let share = |x: f64| format!("{:.2} %", 100.0 * x);
+        rows.push(("Mean divergence, nats", phrase::with_interval(moved.kld_mean, moved.kld_interval)));
+        rows.push(("Same top token", share(moved.same_top)));
+        rows.push(("Mean Δp", share(moved.delta_p_mean).replace('-', "−")));
+        rows.push(("RMS Δp", share(moved.delta_p_rms)));
+        let names = [
+            ("min", "min"),
+            ("median", "median"),
+            ("p90", "90 %"),
+            ("p95", "95 %"),
+            ("p99", "99 %"),
+            ("p999", "99.9 %"),
+            ("max", "max"),
+        ];
+        quantiles.extend(names.map(|(key, label)| (label, phrase::number(moved.kld[key]))));
+    }
+    let missing = if d.missing == 0 { String::new() } else { format!(", {} documents not compared", d.missing) };
+    let size = format!("{} documents, {} tokens{missing}", count(d.documents as u64), count(d.tokens as u64));
+    DistributionBlock { task: d.task.to_string(), size, rows, quantiles }
+}

@@ -1,0 +1,230 @@
+//! The lines of the report's table, in words: a subject's tasks, the slices with rules of their own, and the mean over tasks.
+
+use super::model::{FindingResult, Report, SliceResult, SubjectResult, TaskResult, Unit};
+use super::phrase::{NOTHING, delta, flips, p, ratio, score, share};
+use crate::domain::{TaskName, Tolerance, Verdict};
+use crate::gate::wording::{count, pp, rough};
+use crate::stats::Interval;
+
+/// One line of the table.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    /// Whose.
+    pub(super) subject: &'a SubjectResult,
+    /// The task; none for the mean over tasks.
+    task: Option<&'a TaskResult>,
+    slice: Option<&'a SliceResult>,
+    /// What the gate says; none where it was not asked.
+    pub(super) finding: Option<&'a FindingResult>,
+    /// The confidence of an interval at the policy's α.
+    usual: f64,
+}
+
+/// How an interval came about, where it is not the usual score interval: a letter for a narrow table, and a word.
+pub(super) type Mark = (&'static str, &'static str);
+
+const EXACT: Mark = ("e", "exact");
+const CLUSTERED: Mark = ("c", "clustered");
+const STUDENT: Mark = ("t", "Student’s t");
+const BETTING: Mark = ("b", "betting bound");
+const SEQUENTIAL: Mark = ("s", "sequential bound");
+
+/// A subject's lines: its tasks, the worst first, each followed by its slices that have a rule; then the mean over tasks.
+pub(super) fn lines<'a>(report: &Report, subject: &'a SubjectResult) -> Vec<Line<'a>> {
+    let usual = 1.0 - 2.0 * report.policy.alpha;
+    let line = |task, slice, finding| Line { subject, task, slice, finding, usual };
+    let mut lines = Vec::new();
+    for task in subject.tasks_worst_first() {
+        lines.push(line(Some(task), None, subject.loss_of(&task.task, None)));
+        lines.extend(task.slices.iter().filter_map(|slice| {
+            let finding = subject.loss_of(&task.task, Some(&slice.slice))?;
+            Some(line(Some(task), Some(slice), Some(finding)))
+        }));
+    }
+    lines.extend(subject.overall().map(|finding| line(None, None, Some(finding))));
+    lines
+}
+
+/// The lines of all variants and controls, the worst first.
+pub(super) fn all(report: &Report) -> Vec<Line<'_>> {
+    report.worst_first().into_iter().flat_map(|subject| lines(report, subject)).collect()
+}
+
+impl Line<'_> {
+    /// What it is about: a task, `task / slice`, or the mean.
+    pub(super) fn name(&self) -> String {
+        match (self.task, self.slice) {
+            (None, _) => "mean of tasks".to_owned(),
+            (Some(task), None) => task.task.to_string(),
+            (Some(task), Some(slice)) => format!("{} / {}", task.task, slice.slice),
+        }
+    }
+
+    /// The task that it is about; none for the mean.
+    pub(super) fn task_name(&self) -> Option<&TaskName> {
+        self.task.map(|task| &task.task)
+    }
+
+    /// Whether it is about a whole task.
+    pub(super) fn is_task(&self) -> bool {
+        self.task.is_some() && self.slice.is_none()
+    }
+
+    /// In what its scores are read.
+    pub(super) fn unit(&self) -> Unit {
+        self.task.map_or(Unit::Points, |task| task.unit)
+    }
+
+    /// Whether lost and gained count items with a lower and a higher score.
+    pub(super) fn is_graded(&self) -> bool {
+        self.task.is_some_and(|task| task.graded)
+    }
+
+    /// Whether the verdict depends on it.
+    pub(super) fn gates(&self) -> bool {
+        self.finding.map_or_else(|| self.task.is_some_and(|task| task.gating), |finding| finding.gating)
+    }
+
+    /// What the gate says.
+    pub(super) fn answer(&self) -> Verdict {
+        self.finding.map_or_else(|| self.task.map_or(Verdict::Invalid, |task| task.verdict), |finding| finding.verdict)
+    }
+
+    /// The verdict's word; in brackets where nothing depends on it.
+    pub(super) fn verdict(&self) -> String {
+        if self.gates() { self.answer().to_string() } else { format!("({})", self.answer()) }
+    }
+
+    fn pairs(&self) -> u64 {
+        match (self.slice, self.task) {
+            (Some(slice), _) => slice.n,
+            (None, Some(task)) => task.n,
+            (None, None) => self.finding.and_then(|f| f.n).unwrap_or(0),
+        }
+    }
+
+    /// Complete pairs; of how many samples, where asking ended early.
+    pub(super) fn n(&self) -> String {
+        let n = self.pairs();
+        match self.task.filter(|task| self.slice.is_none() && task.asked < task.samples) {
+            Some(task) => format!("{}/{}", count(n), count(task.samples)),
+            None if n == 0 && self.task.is_none() => NOTHING.to_owned(),
+            None => count(n),
+        }
+    }
+
+    /// Whether asking ended before the last sample.
+    pub(super) fn is_early(&self) -> bool {
+        self.is_task() && self.task.is_some_and(|task| task.asked < task.samples)
+    }
+
+    /// The canary's score.
+    pub(super) fn canary(&self) -> String {
+        self.side(|task| task.canary, |slice| slice.canary)
+    }
+
+    /// The variant's score.
+    pub(super) fn variant(&self) -> String {
+        self.side(|task| task.variant, |slice| slice.variant)
+    }
+
+    fn side(&self, of_task: fn(&TaskResult) -> Option<Interval>, of_slice: fn(&SliceResult) -> Option<Interval>) -> String {
+        match (self.slice, self.task) {
+            (Some(slice), _) => score(of_slice(slice).map(|i| i.estimate), self.unit()),
+            (None, Some(task)) => score(of_task(task).map(|i| i.estimate), self.unit()),
+            (None, None) => score(self.subject.mean_accuracy(of_task), Unit::Points),
+        }
+    }
+
+    /// Variant less canary with the interval that decided.
+    pub(super) fn interval(&self) -> Option<Interval> {
+        self.finding.map_or_else(|| self.task.and_then(|task| task.gate), |finding| finding.interval)
+    }
+
+    /// That in words.
+    pub(super) fn delta(&self) -> String {
+        delta(self.interval(), self.unit())
+    }
+
+    /// Variant over canary with the interval that decided, for a recovery.
+    pub(super) fn ratio(&self) -> Option<Interval> {
+        self.finding.and_then(|finding| finding.ratio)
+    }
+
+    /// That in per cent.
+    pub(super) fn recovery(&self) -> String {
+        ratio(self.ratio())
+    }
+
+    /// The tolerated difference in the unit of the scores.
+    pub(super) fn margin(&self) -> Option<f64> {
+        self.finding.and_then(|finding| finding.limit).or_else(|| self.task.map(|task| task.margin))
+    }
+
+    /// What may be lost, in words; for a recovery with the difference that it comes to.
+    pub(super) fn tolerated(&self) -> String {
+        let tolerance = self.finding.and_then(|finding| finding.tolerance);
+        let margin = self.margin().map_or_else(
+            || NOTHING.to_owned(),
+            |margin| match self.unit() {
+                Unit::Points => pp(margin),
+                Unit::Score => score(Some(margin), Unit::Score),
+            },
+        );
+        match tolerance {
+            Some(Tolerance::Recovery(kept)) => format!("{} ({margin})", share(kept)),
+            _ => margin,
+        }
+    }
+
+    /// `12/3`: lost and gained.
+    pub(super) fn flips(&self) -> String {
+        match (self.slice, self.task) {
+            (Some(slice), _) => flips(slice.n, &slice.table),
+            (None, Some(task)) => flips(task.n, &task.table),
+            (None, None) => NOTHING.to_owned(),
+        }
+    }
+
+    /// The p of a loss as large as tolerated or larger; for FAIL that of one no larger, corrected for the number of claims.
+    pub(super) fn p(&self) -> String {
+        let of = |f: &FindingResult| if f.verdict == Verdict::Fail { f.p_fail_adjusted.or(f.p_fail) } else { f.p_pass };
+        self.finding.and_then(of).map_or_else(|| NOTHING.to_owned(), p)
+    }
+
+    /// Whether its p is one that was corrected.
+    pub(super) fn is_corrected(&self) -> bool {
+        let corrected = |f: &FindingResult| match (f.p_fail, f.p_fail_adjusted) {
+            (Some(raw), Some(adjusted)) => f.verdict == Verdict::Fail && p(raw) != p(adjusted),
+            _ => false,
+        };
+        self.finding.is_some_and(corrected)
+    }
+
+    /// McNemar's mid-p of no difference; for scores that are not right or wrong, that of as many worse as better.
+    pub(super) fn p_none(&self) -> String {
+        match self.task.filter(|task| self.slice.is_none() && task.n > 0) {
+            Some(task) => p(task.p_mid),
+            None => NOTHING.to_owned(),
+        }
+    }
+
+    /// How the interval that decided came about, where it is not the usual score interval.
+    pub(super) fn marks(&self) -> Vec<Mark> {
+        let Some(finding) = self.finding else { return Vec::new() };
+        let method = match finding.method {
+            Some("fay-lumbard") => Some(EXACT),
+            Some("tango-clustered" | "ratio-score-clustered" | "cr2-t") => Some(CLUSTERED),
+            Some("paired-t") => Some(STUDENT),
+            Some("betting") => Some(BETTING),
+            _ => None,
+        };
+        let unusual = finding.confidence.is_some_and(|confidence| (confidence - self.usual).abs() > 1e-9);
+        method.into_iter().chain(unusual.then_some(SEQUENTIAL)).collect()
+    }
+
+    /// Items that would settle an open question.
+    pub(super) fn needed(&self) -> Option<String> {
+        self.finding.and_then(|finding| finding.needed).map(|n| count(rough(n)))
+    }
+}
