@@ -138,13 +138,33 @@ impl Values {
         log_mean_exp(&logs)
     }
 
+    /// The values' number, mean and variance.
+    fn moments(&self) -> (f64, f64, f64) {
+        let over = |f: &dyn Fn(f64) -> f64| match self {
+            Self::Counted(values) => sum(values.iter().map(|(x, count)| count * f(*x))),
+            Self::Listed(values) => sum(values.iter().map(|x| f(*x))),
+        };
+        let n = over(&|_| 1.0);
+        let mean = over(&|x| x) / n;
+        (n, mean, over(&|x| (x - mean).powi(2)) / n)
+    }
+
     /// The largest mean that the bets on a larger one reject: sup{μ: wealth ≥ 1/α}; 0 where there is none.
     fn lower(&self, shares: &[f64], threshold: f64) -> f64 {
         let off = |mu: f64| self.log_wealth(mu, shares) - threshold;
-        if off(LEAST_MEAN) < 0.0 {
+        let (n, mean, variance) = self.moments();
+        if mean.is_nan() || mean <= LEAST_MEAN || off(LEAST_MEAN) < 0.0 {
             return 0.0;
         }
-        root(off, LEAST_MEAN, 1.0, 1e-15).unwrap_or(0.0)
+        // Wealth is at most 1 at the mean of the values, and grows downwards about as for normal ones.
+        let needed = threshold + (shares.len() as f64).ln() + 2.0;
+        let (mut high, mut reach) = (mean.min(1.0), (2.0 * needed * variance / n).sqrt() + needed / n);
+        let mut low = high - reach;
+        while low > LEAST_MEAN && off(low) < 0.0 {
+            (high, reach) = (low, 2.0 * reach);
+            low = high - reach;
+        }
+        root(off, low.max(LEAST_MEAN), high, 1e-15).unwrap_or(0.0)
     }
 }
 
