@@ -84,7 +84,8 @@ impl Flips {
             }
             let off_now = off(now);
             if off_now.abs() <= 4.0 * f64::EPSILON * now.abs() {
-                return Some(now);
+                // Where V is 0 the estimate itself is a fixed point, and no limit.
+                return ((self.score(now) - z).abs() <= 1e-6 * z && now < estimate).then_some(now);
             }
             let next = now - off_now * (now - before) / (off_now - off_before);
             (before, off_before, now) = (now, off_now, next);

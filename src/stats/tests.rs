@@ -392,3 +392,14 @@ fn flips_of_few_clusters_cannot_be_significant() {
     let of = cluster_signflip(&[1.0, 1.0, 1.0, 1.0], &["a", "a", "b", "b"], &Resampling::default()).expect("finite values");
     assert_eq!((of.p_better, of.exact), (0.25, true));
 }
+
+#[test]
+fn limits_without_a_flip_have_their_closed_form_at_every_n() {
+    for n in [1, 2, 3, 5, 10, 100, 10_000_000] {
+        let z2 = normal_quantile(0.95).powi(2);
+        let of = tango(&PairTable::of_flips(0, 0, n), 0.9);
+        assert!((of.upper - z2 / (n as f64 + z2)).abs() < 1e-14 && (of.lower + of.upper).abs() < 1e-15, "{n} {of:?}");
+        let lost = tango(&PairTable::of_flips(n, 0, n), 0.9);
+        assert!(lost.lower <= -1.0 && lost.upper > -1.0, "{n} {lost:?}");
+    }
+}
