@@ -50,7 +50,9 @@ fn lower_quantile(p: f64, a: f64, b: f64) -> f64 {
         let x = u.exp();
         tails(a, b, x, 1.0 - x).0.ln() - target
     };
-    root(off, -708.0, 0.5_f64.ln(), 1e-14).map_or(0.0, f64::exp)
+    let half = 0.5_f64.ln();
+    // A quantile of ½ may lie on the far side of ½ by rounding, and then has no bracket.
+    if off(half) <= 0.0 { 0.5 } else { root(off, -708.0, half, 1e-14).map_or(0.0, f64::exp) }
 }
 
 /// P(X ≤ x) and P(X > x) for X ~ Beta(a, b), where y = 1 − x; the smaller one keeps its relative accuracy.

@@ -31,15 +31,17 @@ pub fn dirichlet_ni(table: &PairTable, margin: f64, k: f64) -> Option<Posterior>
         let x = 0.5 + 0.5 * margin / t;
         if x >= 1.0 { 1.0 } else { tails(b + k, c + k, x, 0.5 - 0.5 * margin / t).0 }
     };
-    let density = |t: f64| p * q / (p + q) * binomial_like(p, q, t, 1.0 - t) / (t * (1.0 - t));
+    let density = |t: f64, left: f64| p * q / (p + q) * binomial_like(p, q, t, left) / (t * left);
     let surely = tails(p, q, margin, 1.0 - margin).0;
     let low = margin.max(far_quantile(1e-17, p, q).0);
     let high = far_quantile(1e-17, q, p).1;
-    // Where k < 1 the integrand has a root-like corner at the lower end; in s with t = low + (high − low)s⁴ it is smooth.
+    // Where k < 1 the integrand has root-like corners at the ends; in s with w = s⁴/(s⁴ + (1−s)⁴) it is smooth.
     let width = (high - low).max(0.0);
     let at = |s: f64| {
-        let t = low + width * s.powi(4);
-        if t > 0.0 && t < 1.0 { 4.0 * width * s.powi(3) * density(t) * small_loss(t) } else { 0.0 }
+        let (up, down) = (s.powi(4), (1.0 - s).powi(4));
+        let (t, left) = (low + width * (up / (up + down)), 1.0 - high + width * (down / (up + down)));
+        let slope = 4.0 * width * (s * (1.0 - s)).powi(3) / (up + down).powi(2);
+        if t > 0.0 && left > 0.0 { slope * density(t, left) * small_loss(t) } else { 0.0 }
     };
     let rest = integral(at, 0.0, 1.0, 48);
     Some(Posterior { posterior_prob: (surely + rest).clamp(0.0, 1.0), posterior_mean: (c - b) / (n + 3.0 * k) })

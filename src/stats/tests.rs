@@ -172,6 +172,7 @@ fn distributions_are_exact_where_statrs_is_not() {
     close(t_quantile(0.975, 1e5).expect("in the domain"), 1.959_987_707_534_609_6, 1e-13);
     close(beta_quantile(1e-6, 0.5, 1000.5).expect("in the domain"), 7.852_018_384_068_364e-16, 1e-12);
     close(beta_cdf(0.499, 1e5, 1e5).expect("in the domain"), 0.185_546_8, 1e-6);
+    close(beta_quantile(0.5, 1.0, 1.0).expect("in the domain"), 0.5, 1e-15);
     assert_eq!(beta_quantile(1e-300, 0.01, 5.0), Some(0.0), "a tail below the smallest number ends, and ends at 0");
 }
 
