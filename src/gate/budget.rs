@@ -1,33 +1,40 @@
-//! The budget rule: a metric of the distribution must be shown to keep within its limit.
+//! Budgets: upper bounds on metrics that must be shown to be kept. What a metric is measured on decides which file judges it.
 
-use super::wording::{count, plural, without_score};
-use super::{Case, Evidence, Finding, Rule, Spent};
-use crate::analysis::{DistributionComparison, Likelihood};
-use crate::domain::{Budget, MetricKind, TaskName, Verdict};
-use crate::stats::{self, Interval};
+use super::{Case, Evidence, Finding, Rule, Spent, documents, errors, flips};
+use crate::analysis::Comparison;
+use crate::domain::{Budget, Measured, MetricKind, TaskCard, TaskName, Verdict};
+use crate::stats::Interval;
 
-/// Fewest documents with which a budget can be kept: with fewer, an interval over documents is too rough.
-const FEWEST: u64 = 30;
-/// Largest share of missing documents that is judged at all.
-const MOST_MISSING: f64 = 0.01;
+use super::loss::{Asked, FEWEST, MOST_MISSING};
+use super::wording::{confidence_text, count, plural, without_score};
 
-/// One finding for each budget and each perplexity task that it is about.
+/// One finding for each budget and each task that it is about; those of times are the latency rule's.
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
     case.policy.budgets.iter().flat_map(|budget| of_budget(case, budget)).collect()
 }
 
 fn of_budget(case: &Case<'_>, budget: &Budget) -> Vec<Finding> {
-    let cards = case.record.header.tasks.iter().filter(|card| card.metric == MetricKind::Perplexity);
-    let tasks: Vec<&TaskName> =
-        cards.map(|card| &card.name).filter(|name| budget.task.as_ref().is_none_or(|task| task == *name)).collect();
-    if tasks.is_empty() {
-        let reason = format!("{} has a budget, but the run has no perplexity task to measure it on", budget.metric);
-        return vec![finding(budget, budget.task.clone(), (Verdict::Invalid, reason), None)];
+    match budget.measured() {
+        Some(Measured::Documents) => documents::findings(case, budget),
+        Some(Measured::Items) => of_items(case, budget),
+        Some(Measured::Times) => Vec::new(),
+        None => {
+            let known = Budget::names().collect::<Vec<_>>().join(", ");
+            let reason = format!("'{}' is not a metric of this version: budgets can name {known}", budget.metric);
+            vec![finding(budget, budget.task.clone(), (Verdict::Invalid, reason), None)]
+        }
     }
-    tasks.into_iter().map(|task| of_task(case, budget, task)).collect()
 }
 
-fn finding(budget: &Budget, task: Option<TaskName>, answer: (Verdict, String), measured: Option<&Measured>) -> Finding {
+/// What a budget's metric is on a task: its value, and its own 95 % interval where it has one.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Value {
+    pub(super) value: f64,
+    pub(super) interval: Option<Interval>,
+}
+
+/// The finding of a budget, which gates.
+pub(super) fn finding(budget: &Budget, task: Option<TaskName>, answer: (Verdict, String), measured: Option<Value>) -> Finding {
     let evidence = Evidence::Budget(Spent {
         metric: budget.metric.clone(),
         max: budget.max,
@@ -37,133 +44,110 @@ fn finding(budget: &Budget, task: Option<TaskName>, answer: (Verdict, String), m
     Finding { rule: Rule::Budget, task, slice: None, gating: true, verdict: answer.0, reason: answer.1, evidence: Some(evidence) }
 }
 
-fn of_task(case: &Case<'_>, budget: &Budget, task: &TaskName) -> Finding {
-    let alpha = case.policy.alpha;
-    if !(alpha > 0.0 && alpha < 0.5) {
-        let reason = format!("a budget cannot be tested at α = {alpha}: α lies between 0 and 0.5");
-        return finding(budget, Some(task.clone()), (Verdict::Invalid, reason), None);
+/// A level that no budget can be tested at.
+pub(super) fn untestable(alpha: f64) -> Option<String> {
+    (!(alpha > 0.0 && alpha < 0.5)).then(|| format!("a budget cannot be tested at α = {alpha}: α lies between 0 and 0.5"))
+}
+
+/// One finding for each task with scores: of a task that the budget names it gates, of others where the task gates.
+fn of_items(case: &Case<'_>, budget: &Budget) -> Vec<Finding> {
+    let own = case.comparisons.tasks.iter().filter(|c| c.subject == *case.subject);
+    let named = own.filter(|c| budget.task.as_ref().is_none_or(|task| *task == c.task));
+    let cards: Vec<(&Comparison, &TaskCard)> = named.filter_map(|c| Some((c, case.record.task(&c.task)?))).collect();
+    let fits = |comparison: &Comparison| budget.metric != "error.ratio" || comparison.means.is_none();
+    let measurable: Vec<_> = cards.into_iter().filter(|(comparison, _)| fits(comparison)).collect();
+    if measurable.is_empty() {
+        let on = if budget.metric == "error.ratio" { "right-or-wrong task, asked once an item," } else { "task with scores" };
+        let reason = format!("{} has a budget, but the run has no {on} to measure it on", budget.metric);
+        return vec![finding(budget, budget.task.clone(), (Verdict::Invalid, reason), None)];
     }
-    let mut own = case.comparisons.distributions.iter();
-    let comparison = own.find(|d| d.subject == *case.subject && d.task == *task);
-    let likelihood = comparison.and_then(|c| c.likelihood.as_ref());
-    let measured = likelihood.and_then(|l| measure(l, budget, 1.0 - 2.0 * alpha));
-    let answer = match (comparison, &measured) {
-        (Some(comparison), Some(measured)) => judge((case, comparison), budget, measured),
-        _ => (Verdict::Invalid, format!("{}{}", not_measured(&budget.metric), because(case, task))),
+    let one = |(comparison, card): (&Comparison, &TaskCard)| {
+        let unscored = || without_score(&case.unscored(&card.name));
+        let asked = Asked { unscored: &unscored, ..Asked::plainly(comparison, card, case.policy) };
+        let gating = budget.task.is_some() || case.policy.gates(&card.name, card.gating);
+        Finding { gating, ..of_item_task(&asked, budget) }
     };
-    finding(budget, Some(task.clone()), answer, measured.as_ref())
+    measurable.into_iter().map(one).collect()
 }
 
-/// Whose documents have no score and why, as an addition to a clause.
-fn because(case: &Case<'_>, task: &TaskName) -> String {
-    let text = without_score(&case.unscored(task));
-    if text.is_empty() { text } else { format!(": {text}") }
-}
-
-fn not_measured(metric: &str) -> String {
-    if Budget::names().any(|name| name == metric) {
-        format!("{metric} has a budget, but was not measured: the engine shows no full distributions, or no document was scored")
-    } else {
-        format!("'{metric}' is not a metric of this version: budgets can name {}", Budget::names().collect::<Vec<_>>().join(", "))
-    }
-}
-
-/// A metric's value and where it stands against its limit.
-struct Measured {
-    value: f64,
-    /// The metric's own clustered 95 % interval, if it has one: to show.
-    interval: Option<Interval>,
-    /// What is tested.
-    tested: Option<Tested>,
-}
-
-/// What a budget bounds: the metric itself, or for a quantile the share of tokens over the budget.
-struct Tested {
-    /// At the two-sided level 1 − 2α.
-    interval: Interval,
-    confidence: f64,
-    limit: f64,
-    /// Fewest documents with which a pass is possible.
-    floor: u64,
-}
-
-impl Tested {
-    /// A metric without an upper end.
-    fn mean(interval: Interval, limit: f64, confidence: f64) -> Self {
-        Self { interval, confidence, limit, floor: FEWEST }
-    }
-
-    /// A share of tokens: what has not been seen in as many documents can still be in the next.
-    fn share(interval: Interval, limit: f64, confidence: f64) -> Self {
-        let unseen = stats::ni_floor(limit, 0.5 * (1.0 - confidence)).exact;
-        Self { interval, confidence, limit, floor: unseen.max(FEWEST) }
-    }
-}
-
-fn measure(likelihood: &Likelihood, budget: &Budget, confidence: f64) -> Option<Measured> {
-    let (metric, max) = (budget.metric.as_str(), budget.max);
-    let mean = |value: f64, interval: Option<Interval>, at: Option<Interval>| {
-        let tested = at.map(|at| Tested::mean(at, max, confidence));
-        Measured { value, interval, tested }
+fn of_item_task(asked: &Asked<'_>, budget: &Budget) -> Finding {
+    debug_assert!(asked.card.metric != MetricKind::Perplexity, "such tasks have no items");
+    let (answer, value) = match untestable(asked.policy.alpha) {
+        Some(fault) => ((Verdict::Invalid, fault), None),
+        None => measured(asked, budget),
     };
-    if metric == "perplexity.ratio" {
-        return Some(mean(likelihood.ln_ratio.exp(), likelihood.ratio(), likelihood.ratio_at(confidence)));
-    }
-    let moved = likelihood.displacement.as_ref()?;
-    let quantile = |value: f64, share: f64| {
-        let over = moved.share_over(max, confidence);
-        Measured { value, interval: None, tested: over.map(|over| Tested::share(over, 1.0 - share, confidence)) }
-    };
-    let q = &moved.quantiles;
-    Some(match metric {
-        "kld.mean" => mean(moved.kld_mean, moved.kld, moved.kld_at(confidence)),
-        "kld.median" => quantile(q.median, 0.5),
-        "kld.p90" => quantile(q.p90, 0.9),
-        "kld.p95" => quantile(q.p95, 0.95),
-        "kld.p99" => quantile(q.p99, 0.99),
-        "kld.p999" => quantile(q.p999, 0.999),
-        "same_top.loss" => {
-            let lost = |i: Interval| Interval { estimate: 1.0 - i.estimate, lower: 1.0 - i.upper, upper: 1.0 - i.lower };
-            let tested = moved.same_top_at(confidence).map(|at| Tested::share(lost(at), max, confidence));
-            Measured { value: 1.0 - moved.same_top_share, interval: moved.same_top.map(lost), tested }
-        }
-        _ => return None,
-    })
+    finding(budget, Some(asked.card.name.clone()), answer, value)
 }
 
-fn judge((case, comparison): (&Case<'_>, &DistributionComparison), budget: &Budget, measured: &Measured) -> (Verdict, String) {
-    let (metric, max, value) = (&budget.metric, budget.max, measured.value);
-    let missing = comparison.missing;
-    if missing as f64 > MOST_MISSING * comparison.documents as f64 {
-        let (of, why) = (comparison.documents, because(case, &comparison.task));
-        return (Verdict::Invalid, format!("{missing} of {of} documents could not be compared, too many for a verdict{why}"));
+/// What bounds a metric of items.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// The metric on the complete pairs with its own 95 % interval.
+    pub(super) shown: Value,
+    /// The interval at the policy's level on the complete pairs.
+    pub(super) tested: Interval,
+    /// Its upper limit where every missing half speaks against the variant, and its lower one where each speaks for it.
+    pub(super) whatever: (f64, f64),
+    /// Fewest pairs with which the budget can be kept.
+    pub(super) floor: u64,
+}
+
+fn measured(asked: &Asked<'_>, budget: &Budget) -> ((Verdict, String), Option<Value>) {
+    let (part, comparison) = (asked.whole(), asked.comparison);
+    let missing = part.pairs.missing.total();
+    if missing as f64 > MOST_MISSING * comparison.asked as f64 {
+        let text = (asked.unscored)();
+        let who = if text.is_empty() {
+            format!("{} of {} items have no answer", count(missing), count(comparison.asked))
+        } else {
+            text
+        };
+        return ((Verdict::Invalid, format!("{who}, too many for a verdict")), None);
     }
-    let Some(tested) = &measured.tested else {
-        return (Verdict::Inconclusive, format!("{metric} is {value:.4}, but one document has no interval: add documents"));
+    let n = part.pairs.n();
+    if n < FEWEST {
+        let what = format!("{} {} cannot tell anything: at least {FEWEST} are needed", count(n), plural(n, "item"));
+        return ((Verdict::Inconclusive, what), None);
+    }
+    let bounds = match budget.metric.as_str() {
+        "flips.rate" => flips::rate(&part, budget.max),
+        "flips.excess" => flips::excess(&part),
+        _ => errors::ratio(&part),
     };
-    let (interval, documents, floor) = (tested.interval, (comparison.documents - missing) as u64, tested.floor);
-    let shown = measured.interval.map_or_else(String::new, |_| in_brackets(interval, tested.confidence));
-    let is = format!("{metric} is {value:.4}{shown}");
+    match bounds {
+        Ok(bounds) => (judge(asked, budget, n, &bounds), Some(bounds.shown)),
+        Err(answer) => (answer, None),
+    }
+}
+
+fn judge(asked: &Asked<'_>, budget: &Budget, n: u64, bounds: &Bounds) -> (Verdict, String) {
+    let (metric, max, tested) = (&budget.metric, budget.max, bounds.tested);
+    let is = format!("{metric} is {}{}", digits(bounds.shown.value), in_brackets(tested, 1.0 - 2.0 * asked.policy.alpha));
+    let missing = asked.comparison.missing.total();
+    let (upper, lower) = bounds.whatever;
     // A comparison that a NaN makes neither over nor within is not a pass.
-    if interval.lower > tested.limit {
+    if lower > max {
         (Verdict::Fail, format!("{is}, over its budget of {max}"))
-    } else if documents < floor {
-        let (have, floor) = (count(documents), count(floor));
-        let what = format!("{is}, but {have} documents cannot show that it keeps within {max}: at least {floor} are needed");
+    } else if n < bounds.floor {
+        let (have, floor) = (count(n), count(bounds.floor));
+        let what = format!("{is}, but {have} items cannot show that it keeps within {max}: at least {floor} are needed");
         (Verdict::Inconclusive, what)
-    } else if interval.upper.is_nan() || interval.upper > tested.limit {
-        (Verdict::Inconclusive, format!("{is}: more documents would tell whether it keeps within {max}"))
-    } else if missing > 0 {
-        let (documents, why) = (plural(missing as u64, "document"), because(case, &comparison.task));
-        (Verdict::Inconclusive, format!("{is}, within {max}, but {missing} {documents} could not be compared{why}"))
-    } else {
+    } else if upper <= max {
         (Verdict::Pass, format!("{is}, within its budget of {max}"))
+    } else if missing > 0 && (tested.upper <= max || tested.lower > max) {
+        let what = format!("{is}, but {missing} without a score could turn that about the budget of {max}");
+        (Verdict::Inconclusive, what)
+    } else {
+        (Verdict::Inconclusive, format!("{is}: more items would tell whether it keeps within {max}"))
     }
 }
 
 /// The interval that decided, as ` (90 % interval 0.0100 to 0.0200)`.
-fn in_brackets(interval: Interval, confidence: f64) -> String {
-    let percent = format!("{:.1}", 100.0 * confidence);
-    let percent = percent.trim_end_matches('0').trim_end_matches('.');
-    format!(" ({percent} % interval {:.4} to {:.4})", interval.lower, interval.upper)
+pub(super) fn in_brackets(interval: Interval, confidence: f64) -> String {
+    format!(" ({} interval {} to {})", confidence_text(confidence), digits(interval.lower), digits(interval.upper))
+}
+
+/// A number with four digits behind the point; ∞ where it has no end.
+fn digits(number: f64) -> String {
+    if number.is_finite() { format!("{number:.4}") } else { "∞".to_owned() }
 }

@@ -12,7 +12,7 @@ pub(super) const FEWEST: u64 = 10;
 /// Fewest clusters of which a strict policy accepts an answer.
 const FEWEST_STRICT: u64 = 30;
 /// Largest share of missing pairs that bounds are drawn for.
-const MOST_MISSING: f64 = 0.01;
+pub(super) const MOST_MISSING: f64 = 0.01;
 /// Level at which missing halves are said to lie on one side.
 const ONE_SIDED: f64 = 0.01;
 
@@ -171,6 +171,10 @@ impl Measured {
         if let Some(doubt) = self.doubt(part, &stand, verdict) {
             return (Verdict::Inconclusive, doubt);
         }
+        if verdict == Verdict::Inconclusive && part.settled().is_some_and(|settled| settled.early.is_some()) {
+            let interval = self.method.map_or_else(String::new, |method| reasons::interval(part, method, &stand));
+            return (verdict, reasons::elsewhere(part, &interval));
+        }
         (verdict, reasons::of(part, self, &stand, verdict))
     }
 
@@ -178,7 +182,8 @@ impl Measured {
     fn doubt(&self, part: &Part<'_>, stand: &Stand, verdict: Verdict) -> Option<String> {
         let (passes, method) = (verdict == Verdict::Pass, self.method?);
         let interval = || reasons::interval(part, method, stand);
-        if part.pairs.missing.total() > 0 && !self.survives_missing(part, verdict) {
+        // A sequential test has taken every missing half for the one that speaks against it.
+        if part.pairs.missing.total() > 0 && part.settled().is_none() && !self.survives_missing(part, verdict) {
             return Some(reasons::missing_could_turn(part, &interval()));
         }
         if !matches!(verdict, Verdict::Pass | Verdict::Fail) {

@@ -138,6 +138,13 @@ pub(super) fn of(part: &Part<'_>, measured: &Measured, stand: &Stand, verdict: V
     whole + &stopped(part)
 }
 
+/// A subject that was asked no more by a rule under which it would not have been settled there.
+pub(super) fn elsewhere(part: &Part<'_>, interval: &str) -> String {
+    let comparison = part.asked.comparison;
+    let (asked, samples) = (count(comparison.asked), items(comparison.samples));
+    format!("it was asked {asked} of {samples} only, by another rule for stopping, and the rest would tell ({interval})")
+}
+
 /// What is to be kept: `99 % of the canary's score, here a loss of 0.62 pp`.
 fn kept(part: &Part<'_>) -> String {
     let share = part.question.share().unwrap_or(1.0);

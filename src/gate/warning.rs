@@ -46,6 +46,29 @@ pub enum Code {
 }
 
 impl Code {
+    /// Every code, in their order.
+    pub const ALL: [Self; 19] = [
+        Self::Floor,
+        Self::Underpowered,
+        Self::LowDiscordance,
+        Self::Ceiling,
+        Self::Band,
+        Self::Truncation,
+        Self::Parse,
+        Self::FewClusters,
+        Self::FewDocuments,
+        Self::NoAa,
+        Self::Overdispersed,
+        Self::MarginNoise,
+        Self::Sampling,
+        Self::Rerun,
+        Self::PosthocMargin,
+        Self::MultiLook,
+        Self::Heterogeneity,
+        Self::NotANumber,
+        Self::UnknownTask,
+    ];
+
     /// The code, as `results.json` spells it.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -104,7 +127,35 @@ impl Code {
             Self::MultiLook => "The run was stopped early by another rule than the one that judges it now.",
             Self::Heterogeneity => "Tasks move by different amounts, so their mean hides what happens on single ones.",
             Self::NotANumber => "Some scores were not finite numbers. They count as missing, never as right or wrong.",
-            Self::UnknownTask => "The policy has a rule for a task that this run doesn't have.",
+            Self::UnknownTask => "The policy has a rule for a task or a slice that this run doesn't have.",
+        }
+    }
+
+    /// What to do about it, in one sentence.
+    #[must_use]
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Floor => "Add items up to the number named, or choose a larger margin before the next run.",
+            Self::Underpowered => "Add items, or ask `quantgate power` for the margin that these can show.",
+            Self::LowDiscordance => "Nothing, if the verdict is PASS or FAIL; more items narrow the interval.",
+            Self::Ceiling => "Add harder items, or leave the verdict to tasks with room below the top.",
+            Self::Band => "Check the prompt, the template and the scorer on the canary's answers; else correct the task's band.",
+            Self::Truncation => "Read some of those answers: raise `max_tokens` if they were still at work, and look for loops.",
+            Self::Parse => {
+                "Read some of those answers: if they are right in another form, make the prompt or the scorer clearer."
+            }
+            Self::FewClusters => "Add items from other sources: more of the same sources help little.",
+            Self::FewDocuments => "Add documents: at least 30, and for high quantiles as many as the reason names.",
+            Self::NoAa => "Set `repeats = 2` for the canary.",
+            Self::Overdispersed => "Look for what changes between passes (batching, load, a restarted server), or add passes.",
+            Self::MarginNoise => "Choose a larger margin, add passes, or make the engine repeatable.",
+            Self::Sampling => "Raise `repeats`, or lower the temperature.",
+            Self::Rerun => "Take all attempts together, or divide α by their number.",
+            Self::PosthocMargin => "Treat the verdict as a trial: fix the tolerances, then judge a new run by them.",
+            Self::MultiLook => "Judge it by the policy of the run, or run it again under this one.",
+            Self::Heterogeneity => "Look at the tasks one by one, and gate on those that matter.",
+            Self::NotANumber => "Mend the scorer or the engine that gave them, then run again.",
+            Self::UnknownTask => "Correct the name in the policy, or add the task to a suite.",
         }
     }
 }

@@ -85,6 +85,19 @@ impl Displacement {
         self.kld_spread?.interval(confidence)
     }
 
+    /// The sum of the divergences (nats) and the number of the tokens of each document that has any, in their order.
+    #[must_use]
+    pub fn kld_by_document(&self) -> Vec<(f64, f64)> {
+        let last = self.tokens.iter().map(|(_, document)| *document).max();
+        let mut sums = vec![(0.0, 0.0); last.map_or(0, |last| last + 1)];
+        for &(kld, document) in &self.tokens {
+            let (sum, tokens) = &mut sums[document];
+            (*sum, *tokens) = (*sum + kld, *tokens + 1.0);
+        }
+        sums.retain(|(_, tokens)| *tokens > 0.0);
+        sums
+    }
+
     /// The share of tokens for which both rank the same token first, with its document-clustered interval, which is never
     /// narrower than what as many documents without an exception allow; none for fewer than two documents.
     #[must_use]

@@ -19,7 +19,7 @@ pub(super) use stand::{Stand, note_of, touches};
 
 use super::Method;
 use crate::domain::Tolerance;
-use crate::stats::{self, Interval};
+use crate::stats::{self, Interval, PairTable};
 
 /// Below this many pairs no score is trusted, and an exact method decides.
 pub(super) const SCORE_FROM: u64 = stats::SCORE_FROM;
@@ -141,4 +141,9 @@ pub(super) fn canary(method: Method, scores: &Scores<'_>, alpha: f64) -> Option<
         }
         Scores::Values(values) => means::canary(values, alpha),
     }
+}
+
+/// Variant over canary of right answers with its limits at a one-sided level. None where neither has any.
+pub(super) fn ratio(method: Method, table: &PairTable, alpha: f64) -> Option<Interval> {
+    recovery::interval(method, table, alpha)
 }

@@ -18,22 +18,33 @@ pub(super) fn of_counts(method: Method, table: &PairTable, share: f64, question:
     if method == Method::Betting {
         return of_values(method, &Values::of_table(table), share, alpha);
     }
-    let confidence = 1.0 - 2.0 * alpha;
-    let delta = binary::interval(method, table, confidence)?;
+    let delta = binary::interval(method, table, 1.0 - 2.0 * alpha)?;
     let z = stats::ratio_ni(table, share)?.z_score;
-    let (ratio, p_values) = match method {
+    let p_values = match method {
         Method::ClusteredRatio { deff, df } => {
             let t = z / deff.max(1.0).sqrt();
-            (clustered(table, deff, df, confidence)?, (stats::t_sf(t, df)?, stats::t_sf(-t, df)?))
+            (stats::t_sf(t, df)?, stats::t_sf(-t, df)?)
         }
-        _ => (stats::ratio_score(table, confidence)?, (stats::normal_sf(z), stats::normal_cdf(z))),
+        _ => (stats::normal_sf(z), stats::normal_cdf(z)),
     };
-    Stand::of_share(delta, ratio, share, p_values, alpha)
+    Stand::of_share(delta, interval(method, table, alpha)?, share, p_values, alpha)
+}
+
+/// Variant over canary by a method of this kind, with its limits at a one-sided level. None where neither had anything right.
+pub(super) fn interval(method: Method, table: &PairTable, alpha: f64) -> Option<Interval> {
+    match method {
+        Method::ClusteredRatio { deff, df } => clustered(table, deff, df, 1.0 - 2.0 * alpha),
+        Method::Betting if table.n11 + table.n10 > 0 => {
+            let values = Values::of_table(table);
+            limits(method, &values, values.variant_mean() / values.canary_mean(), alpha)
+        }
+        _ => stats::ratio_score(table, 1.0 - 2.0 * alpha),
+    }
 }
 
 /// The score interval of a ratio with t in the place of z and counts divided by a design effect: |T|/√deff ≤ t. Unbounded
 /// where that is beyond any confidence.
-pub(in crate::gate) fn clustered(table: &PairTable, deff: f64, df: f64, confidence: f64) -> Option<Interval> {
+fn clustered(table: &PairTable, deff: f64, df: f64, confidence: f64) -> Option<Interval> {
     let t = stats::t_quantile(0.5 + 0.5 * confidence, df)? * deff.max(1.0).sqrt();
     let interval = stats::ratio_score(table, 1.0 - 2.0 * stats::normal_sf(t))?;
     Some(if t < 7.5 { interval } else { Interval { lower: 0.0, upper: f64::INFINITY, ..interval } })
@@ -52,17 +63,21 @@ pub(super) fn of_values(method: Method, values: &Values<'_>, share: f64, alpha: 
     Stand::of_share(delta, ratio, share, contrast.p_values(0.0)?, alpha)
 }
 
-/// The shares at which B − ρA is not told from 0. None where the canary's mean can't be told from 0: they have no end then.
+/// The shares at which B − ρA is not told from 0. None where by t the canary's mean can't be told from 0: the shares have no
+/// end then. Bets leave only the upper limit open.
 fn limits(method: Method, values: &Values<'_>, estimate: f64, alpha: f64) -> Option<Interval> {
     let limit = |share: f64, lower: bool| {
         let interval = means::spread(method, values, share).and_then(|spread| spread.interval(alpha));
         interval.map_or(f64::NAN, |i| if lower { i.lower } else { i.upper })
     };
     let step = 1e-10 * estimate.abs().max(1e-3);
-    let lower = if limit(0.0, true) <= 0.0 { 0.0 } else { stats::root(|share| limit(share, true), 0.0, estimate, step)? };
-    let far = std::iter::successors(Some(2.0 * estimate.max(0.5)), |share| Some(2.0 * share)).take(12);
-    let beyond = far.into_iter().find(|&share| limit(share, false) < 0.0)?;
-    let upper = stats::root(|share| limit(share, false), estimate, beyond, step)?;
+    let lower = if limit(0.0, true) > 0.0 { stats::root(|share| limit(share, true), 0.0, estimate, step)? } else { 0.0 };
+    let mut far = std::iter::successors(Some(2.0 * estimate.max(0.5)), |share| Some(2.0 * share)).take(12);
+    let upper = match far.find(|&share| limit(share, false) < 0.0) {
+        Some(beyond) => stats::root(|share| limit(share, false), estimate, beyond, step)?,
+        None if method == Method::Betting => f64::INFINITY,
+        None => return None,
+    };
     Some(Interval { estimate, lower, upper })
 }
 

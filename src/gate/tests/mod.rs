@@ -1,5 +1,10 @@
 //! Every verdict, on hand-made journals.
 
+mod budgets;
+mod methods;
+mod rules;
+mod sheets;
+
 use proptest::prelude::*;
 
 use super::method::{Pairs, Question, stand};
