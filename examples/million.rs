@@ -1,6 +1,6 @@
 //! Times comparing and judging a million paired items × 10 variants: `cargo run --release --example million`, optionally with another number.
 //!
-//! Three sheets: independent items with slices, items in clusters of five, and scores that are not right or wrong.
+//! Right and wrong answers and fractions, of independent items with slices and of items in clusters of five; and two passes.
 
 #![expect(clippy::print_stdout, reason = "a program for a person")]
 
@@ -103,7 +103,7 @@ fn task(samples: usize) -> TaskCard {
         gating: true,
         chance: 0.0,
         band: None,
-        range: None,
+        range: Some((0.0, 1.0)),
         dataset: String::new(),
         digest: Digest::new("none"),
         samples,

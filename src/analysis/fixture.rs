@@ -29,6 +29,9 @@ pub(crate) enum Reply {
 /// How each subject replies to each item of each task.
 type Replies = dyn Fn(&str, &str, usize) -> Reply;
 
+/// The same in each later pass, by its number.
+type RepeatReplies = dyn Fn(&str, &str, usize, u32) -> Reply;
+
 /// A run to make a journal of. A task named `capitals` is a choice task; the others generate.
 pub(crate) struct Run {
     pub(crate) subjects: Vec<(&'static str, Role)>,
@@ -42,6 +45,12 @@ pub(crate) struct Run {
     pub(crate) cluster: fn(usize) -> Option<String>,
     /// How far a subject's distributions lie from the canary's.
     pub(crate) shift: fn(&str) -> f64,
+    /// How often a subject is asked.
+    pub(crate) repeats: fn(&str) -> u32,
+    /// By subject, task, item and pass, from the second pass on; as in the first where none.
+    pub(crate) again: Option<Box<RepeatReplies>>,
+    /// How long a subject took on an item (microseconds).
+    pub(crate) micros: fn(&str, usize) -> u64,
 }
 
 /// A policy with a margin of ten points, so that few items do.
@@ -68,6 +77,9 @@ impl Run {
                 "q2" => 0.9,
                 _ => 0.0,
             },
+            repeats: |_| 1,
+            again: None,
+            micros: |subject, item| 900 + (item as u64 * 7919) % 4000 + 400 * subject.len() as u64,
         }
     }
 
@@ -109,13 +121,13 @@ impl Run {
         let (mut scored, mut unscored) = (0, 0);
         for (task, samples) in &cards {
             for (item, card) in samples.iter().enumerate() {
-                for (subject, _) in &self.subjects {
-                    let outcome = self.outcome(subject, task.as_str(), item);
+                for (subject, repeat) in self.asked(task) {
+                    let outcome = self.outcome((subject, repeat), task.as_str(), item);
                     let count = if matches!(outcome, Outcome::Scored { .. }) { &mut scored } else { &mut unscored };
                     *count += 1;
                     let unit =
-                        UnitKey { subject: SubjectName::new(subject), task: task.clone(), sample: card.id.clone(), repeat: 0 };
-                    let micros = 900 + (item as u64 * 7919) % 4000 + 400 * subject.len() as u64;
+                        UnitKey { subject: SubjectName::new(subject), task: task.clone(), sample: card.id.clone(), repeat };
+                    let micros = (self.micros)(subject, item);
                     kinds.push(EventKind::UnitFinished { unit, outcome: Box::new(outcome), micros });
                 }
             }
@@ -125,12 +137,21 @@ impl Run {
         kinds.into_iter().zip(0..).map(|(kind, seq)| Event { seq, at_ms: at(seq), kind }).collect()
     }
 
+    /// Every subject with each of its passes over a task; documents are read once.
+    fn asked(&self, task: &TaskName) -> Vec<(&'static str, u32)> {
+        let passes = |name: &str| if task.as_str() == "prose" { 1 } else { (self.repeats)(name) };
+        self.subjects.iter().flat_map(|(name, _)| (0..passes(name)).map(move |repeat| (*name, repeat))).collect()
+    }
+
     fn header(&self) -> RunHeader {
         let engine = || {
             let source = ModelSource::Quantize("q4_k_m".to_owned());
             EngineSpec::Local(LocalSpec { source, tokenizer: None, arithmetic: Arithmetic::WeightsF32 })
         };
-        let subject = |&(name, role): &(&str, Role)| Subject { name: SubjectName::new(name), role, engine: engine(), repeats: 1 };
+        let subject = |&(name, role): &(&str, Role)| {
+            let repeats = (self.repeats)(name);
+            Subject { name: SubjectName::new(name), role, engine: engine(), repeats }
+        };
         RunHeader {
             format: FORMAT,
             version: "0.1.0".to_owned(),
@@ -156,11 +177,15 @@ impl Run {
         cards
     }
 
-    fn outcome(&self, subject: &str, task: &str, item: usize) -> Outcome {
+    fn outcome(&self, (subject, repeat): (&str, u32), task: &str, item: usize) -> Outcome {
         if task == "prose" {
             return document(item, (self.shift)(subject), subject == "canary");
         }
-        let (reply, right) = ((self.reply)(subject, task, item), target(task, item));
+        let right = target(task, item);
+        let reply = match &self.again {
+            Some(again) if repeat > 0 => again(subject, task, item, repeat),
+            _ => (self.reply)(subject, task, item),
+        };
         if reply == Reply::Missing {
             let cause = Cause { kind: CauseKind::Engine, message: "the engine ran out of memory".to_owned() };
             return Outcome::Unscored { cause };

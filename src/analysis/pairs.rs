@@ -37,6 +37,18 @@ impl Missing {
         self.canary_missing_variant_right + self.canary_missing_variant_wrong
     }
 
+    /// The same from the other side.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        Self {
+            canary_right_variant_missing: self.canary_missing_variant_right,
+            canary_wrong_variant_missing: self.canary_missing_variant_wrong,
+            canary_missing_variant_right: self.canary_right_variant_missing,
+            canary_missing_variant_wrong: self.canary_wrong_variant_missing,
+            both: self.both,
+        }
+    }
+
     /// Samples that are not a complete pair.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -59,6 +71,18 @@ pub struct MeanPairs {
     pub variant_alone: Vec<f64>,
     /// The smallest and largest possible score; none where there are no bounds.
     pub range: Option<(f64, f64)>,
+}
+
+impl MeanPairs {
+    fn mirrored(&self) -> Self {
+        Self {
+            canary: self.variant.clone(),
+            variant: self.canary.clone(),
+            canary_alone: self.variant_alone.clone(),
+            variant_alone: self.canary_alone.clone(),
+            ..self.clone()
+        }
+    }
 }
 
 /// The pairs of one slice of a task.
@@ -196,6 +220,37 @@ impl Comparison {
             excess: None,
             drift: None,
             run_variance: 0.0,
+        }
+    }
+
+    /// The same comparison from the other side: the subject in the canary's place, the canary in its. Without slices and
+    /// without what is known of noise.
+    #[must_use]
+    pub fn mirrored(&self) -> Self {
+        let turned = |of: Asymmetry| Asymmetry { canary: of.variant, variant: of.canary, ..of };
+        let table = self.paired.table.mirrored();
+        let means = self.means.as_ref().map(MeanPairs::mirrored);
+        Self {
+            paired: match &means {
+                None => paired(table),
+                Some(means) => Paired::of_means(table, &means.canary, &means.variant),
+            },
+            means,
+            missing: self.missing.mirrored(),
+            missingness: turned(self.missingness),
+            truncated: turned(self.truncated),
+            unparsed: turned(self.unparsed),
+            slices: Vec::new(),
+            lost: self.gained.clone(),
+            gained: self.lost.clone(),
+            clusters: self.clusters.iter().map(|&(n, lost, gained)| (n, gained, lost)).collect(),
+            steps: self.steps.iter().map(|step| step.mirrored()).collect(),
+            excess: None,
+            drift: None,
+            run_variance: 0.0,
+            subject: self.subject.clone(),
+            task: self.task.clone(),
+            ..*self
         }
     }
 

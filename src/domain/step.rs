@@ -27,4 +27,14 @@ impl Step {
             _ => Self::Missing,
         }
     }
+
+    /// The same from the other side.
+    #[must_use]
+    pub fn mirrored(self) -> Self {
+        match self {
+            Self::Loss => Self::Gain,
+            Self::Gain => Self::Loss,
+            Self::Tie | Self::Missing => self,
+        }
+    }
 }

@@ -88,3 +88,65 @@ fn in_brackets(interval: Interval, confidence: f64) -> String {
     let percent = percent.trim_end_matches('0').trim_end_matches('.');
     format!(" ({percent} % interval {:.3} to {:.3})", interval.lower, interval.upper)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::fixture::{Reply, Run};
+    use crate::gate::decide;
+
+    /// Batches of four; the variant takes about 1.25 times as long.
+    fn timed(items: usize, metric: &str, max: f64) -> Run {
+        let mut run = Run::pair(items, |_, _| Reply::Right);
+        run.micros = |subject, item| {
+            let batch = item as u64 / 4;
+            let canary = 2000 + batch * 7919 % 700;
+            if subject == "canary" { canary } else { canary * 5 / 4 + batch * 31 % 40 }
+        };
+        run.policy.budgets = vec![Budget { metric: metric.to_owned(), task: None, max }];
+        run
+    }
+
+    fn latency_of(run: &Run) -> Vec<(Verdict, String)> {
+        let (record, comparisons) = run.compared();
+        let decision = decide(&record, &comparisons, &run.policy);
+        let found = decision.subjects[0].findings.iter().filter(|f| f.rule == Rule::Latency);
+        found.map(|f| (f.verdict, f.reason.clone())).collect()
+    }
+
+    #[test]
+    fn a_ratio_over_its_budget_fails_and_one_within_passes() {
+        for metric in ["latency.mean_ratio", "latency.p50_ratio", "latency.p95_ratio"] {
+            for (max, verdict) in [(1.1, Verdict::Fail), (1.4, Verdict::Pass)] {
+                let found = latency_of(&timed(480, metric, max));
+                assert_eq!(found[0].0, verdict, "{metric}: {}", found[0].1);
+                assert_eq!(found.len(), 1);
+            }
+        }
+        let open = latency_of(&timed(480, "latency.p50_ratio", 1.256));
+        assert_eq!(open[0].0, Verdict::Inconclusive, "{}", open[0].1);
+    }
+
+    #[test]
+    fn too_few_batches_are_inconclusive_and_say_how_many_are_needed() {
+        for (items, metric, needed) in [
+            (32, "latency.mean_ratio", "at least 10"),
+            (480, "latency.p99_ratio", "at least 299"),
+            (4, "latency.p50_ratio", "10"),
+        ] {
+            let found = latency_of(&timed(items, metric, 9.0));
+            assert_eq!(found[0].0, Verdict::Inconclusive, "{metric}: {}", found[0].1);
+            assert!(found[0].1.contains(needed), "{}", found[0].1);
+        }
+    }
+
+    #[test]
+    fn without_a_budget_times_enter_no_finding_and_without_times_a_budget_is_invalid() {
+        let mut run = timed(480, "latency.mean_ratio", 1.1);
+        run.policy.budgets.clear();
+        assert!(latency_of(&run).is_empty());
+        let mut run = timed(60, "latency.mean_ratio", 1.1);
+        run.reply = Box::new(|_, _, _| Reply::Missing);
+        assert_eq!(latency_of(&run)[0].0, Verdict::Invalid);
+    }
+}

@@ -26,6 +26,10 @@ mod tests;
 mod warning;
 pub(crate) mod wording;
 
+use std::sync::OnceLock;
+
+use rayon::prelude::*;
+
 use crate::analysis::{self, Comparison, Comparisons, Record, Unscored};
 use crate::domain::{OnDoubt, Policy, Role, SubjectName, TaskCard, TaskName, Verdict};
 use crate::stats::{self, Interval};
@@ -40,9 +44,10 @@ pub use warning::{Code, Warning};
 /// Judges a run by a policy.
 #[must_use]
 pub fn decide(record: &Record, comparisons: &Comparisons, policy: &Policy) -> Decision {
-    let judged = record.header.subjects.iter().filter(|s| s.role != Role::Canary);
-    let subjects: Vec<SubjectDecision> =
-        judged.map(|s| judge(&Case { record, comparisons, policy, subject: &s.name }, s.role)).collect();
+    let judged = record.header.subjects.par_iter().filter(|s| s.role != Role::Canary);
+    let (noise, unscored) = (noise::findings(record, comparisons, policy), OnceLock::new());
+    let case = |subject| Case { record, comparisons, policy, subject, noise: &noise, unscored: &unscored };
+    let subjects: Vec<SubjectDecision> = judged.map(|s| judge(&case(&s.name), s.role)).collect();
     let (verdict, mut reason) = overall(&subjects);
     if lets_through(verdict, policy) {
         reason.push_str(&wording::let_through(verdict));
@@ -102,15 +107,19 @@ struct Case<'a> {
     comparisons: &'a Comparisons,
     policy: &'a Policy,
     subject: &'a SubjectName,
+    /// What the noise rule finds: the same for all.
+    noise: &'a [Finding],
+    /// Every answer without a score, once it is asked for: counting them goes through the whole record.
+    unscored: &'a OnceLock<Vec<Unscored>>,
 }
 
 impl Case<'_> {
     /// The canary's and the subject's answers without a score on a task.
     fn unscored(&self, task: &TaskName) -> Vec<Unscored> {
         let canary = self.record.header.subjects.iter().find(|s| s.role == Role::Canary).map(|s| &s.name);
-        let mut rows = analysis::unscored(self.record);
-        rows.retain(|row| row.task == *task && (row.subject == *self.subject || Some(&row.subject) == canary));
-        rows
+        let rows = self.unscored.get_or_init(|| analysis::unscored(self.record)).iter();
+        let own = rows.filter(|row| row.task == *task && (row.subject == *self.subject || Some(&row.subject) == canary));
+        own.cloned().collect()
     }
 
     /// Its findings about losses.
@@ -146,7 +155,7 @@ impl Case<'_> {
 
 fn judge(case: &Case<'_>, role: Role) -> SubjectDecision {
     let mut findings = fairness::findings(case);
-    findings.extend(noise::findings(case));
+    findings.extend_from_slice(case.noise);
     findings.extend(case.losses());
     findings.extend(budget::findings(case));
     findings.extend(latency::findings(case));

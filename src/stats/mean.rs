@@ -2,7 +2,7 @@
 
 use super::Interval;
 use super::distributions::{t_of, t_sf};
-use super::solve::{cross_deviation, mean};
+use super::solve::{cross_deviation, mean, sum};
 
 /// A paired t analysis of variant − canary.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -39,7 +39,8 @@ pub fn paired_t(a: &[f64], b: &[f64], margin: f64, conf: f64) -> Option<PairedMe
     let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| b - a).collect();
     let estimate = mean(&differences)?;
     let n = differences.len() as f64;
-    let (se, df) = ((cross_deviation(&differences, &differences) / (n - 1.0) / n).sqrt(), n - 1.0);
+    let squares = sum(differences.iter().map(|d| (d - estimate) * (d - estimate)));
+    let (se, df) = ((squares / (n - 1.0) / n).sqrt(), n - 1.0);
     let reach = t_of(conf, df)? * se;
     let over = |value: f64| (se > 0.0).then(|| value / se);
     let t_ni = over(estimate + margin);

@@ -98,7 +98,8 @@ pub(super) fn mean(values: &[f64]) -> Option<f64> {
 
 /// Σ (x − x̄)(y − ȳ) in two passes, over as many pairs as both have.
 pub(super) fn cross_deviation(x: &[f64], y: &[f64]) -> f64 {
-    match (mean(x), mean(y)) {
+    let centre = mean(x);
+    match (centre, if std::ptr::eq(x, y) { centre } else { mean(y) }) {
         (Some(mx), Some(my)) => sum(x.iter().zip(y).map(|(x, y)| (x - mx) * (y - my))),
         _ => 0.0,
     }
