@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, plan};
 
 const KILLS: u64 = 24;
 
@@ -49,22 +49,22 @@ fn units(journal: &Path) -> Vec<String> {
     let text = fs::read_to_string(journal).expect("the journal can be read");
     let events = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("each line is JSON"));
     let finished = events.filter(|event| event["event"] == "unit-finished");
-    finished.map(|event| format!("{}/{}/{}", event["subject"], event["task"], event["sample"])).collect()
+    let name = |event: Value| format!("{}/{}/{}/{}", event["subject"], event["task"], event["sample"], event["repeat"]);
+    finished.map(name).collect()
 }
 
-#[test]
-fn a_run_killed_at_any_moment_resumes_to_the_same_results() {
-    let bench = Bench::new("kill");
+/// Kills runs of the bench's plan at moments spread over their journals and resumes them: each must end in the results of a
+/// run that nobody disturbed, with no unit asked twice. Gives the number of units of the undisturbed run, and of each other.
+fn killed_and_resumed(bench: &Bench, kills: u64) -> (usize, Vec<usize>) {
     let whole = bench.reports("whole");
     bench.run(&whole, &[]).success_or_verdict();
     let whole_run = journal_of(&whole).expect("the whole run has a journal");
     let (size, expected) =
         (fs::metadata(&whole_run).expect("it has a size").len(), results(whole_run.parent().expect("a folder")));
-    let all_units = units(&whole_run).len();
-    let mut killed = 0;
-    for point in 0..KILLS {
+    let (mut killed, mut counts) = (0, Vec::new());
+    for point in 0..kills {
         // Spread over the whole journal by a fixed odd stride: early, late and in between.
-        let bytes = size * ((point * 7 + 3) % KILLS) / KILLS + point;
+        let bytes = size * ((point * 7 + 3) % kills) / kills + point;
         let reports = bench.reports(&format!("killed-{point}"));
         let mut child = bench.command(&reports, &[]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         killed += u64::from(kill_at(&mut child, &reports, bytes));
@@ -72,10 +72,40 @@ fn a_run_killed_at_any_moment_resumes_to_the_same_results() {
         let journal = journal_of(&reports).expect("the resumed run has a journal");
         assert_eq!(results(journal.parent().expect("a folder")), expected, "killed at {bytes} bytes");
         let mut seen = units(&journal);
-        assert_eq!(seen.len(), all_units, "none lost, killed at {bytes} bytes");
+        counts.push(seen.len());
         seen.sort();
         seen.dedup();
-        assert_eq!(seen.len(), all_units, "none twice, killed at {bytes} bytes");
+        assert_eq!(Some(&seen.len()), counts.last(), "none twice, killed at {bytes} bytes");
     }
-    assert!(killed >= 20, "only {killed} of {KILLS} runs were still going when they were to be killed");
+    assert!(killed * 6 >= kills * 5, "only {killed} of {kills} runs were still going when they were to be killed");
+    (units(&whole_run).len(), counts)
+}
+
+#[test]
+fn a_run_killed_at_any_moment_resumes_to_the_same_results() {
+    let bench = Bench::new("kill");
+    let (whole, others) = killed_and_resumed(&bench, KILLS);
+    assert!(others.iter().all(|units| *units == whole), "none lost: {whole} units, then {others:?}");
+}
+
+#[test]
+fn a_run_of_repeats_killed_at_any_moment_resumes_to_the_same_results() {
+    let bench = Bench::new("kill-repeats");
+    let text = plan("", "")
+        .replace("[canary]\n", "[canary]\nrepeats = 2\n")
+        .replace("name = \"q8_0\"\n", "name = \"q8_0\"\nrepeats = 2\n");
+    bench.write("quantgate.toml", &text);
+    let (whole, others) = killed_and_resumed(&bench, 6);
+    assert!(others.iter().all(|units| *units == whole), "none lost: {whole} units, then {others:?}");
+}
+
+#[test]
+fn a_run_that_ends_early_killed_at_any_moment_resumes_to_the_same_results() {
+    let bench = Bench::new("kill-early");
+    bench.write("quantgate.toml", &plan("", "stopping = \"group-sequential\"\n"));
+    // Which answers come on top of what counts depends on when the run was killed.
+    killed_and_resumed(&bench, 6);
+    let run = journal_of(&bench.reports("whole")).expect("the whole run has a journal");
+    let journal = fs::read_to_string(run).expect("it can be read");
+    assert!(journal.contains("\"event\":\"task-settled\""), "the control is settled early");
 }

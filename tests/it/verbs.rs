@@ -75,6 +75,62 @@ fn another_policy_judges_a_finished_run_without_asking_anything() {
     assert_eq!(gate(&["--policy", "typo.toml"]), 2);
 }
 
+/// The codes of the warnings that a run's results have.
+fn warned(run: &Path) -> Vec<String> {
+    let text = fs::read_to_string(run.join("results.json")).expect("the run has results");
+    let value: Value = serde_json::from_str(&text).expect("they are JSON");
+    let warnings = value["warnings"].as_array().expect("warnings are a list").iter();
+    warnings.map(|warning| warning["code"].as_str().expect("a code is text").to_owned()).collect()
+}
+
+/// The newest run under a reports folder.
+fn newest_in(reports: &Path) -> PathBuf {
+    let entries = fs::read_dir(reports).expect("there are runs").map(|entry| entry.expect("its entry can be read").path());
+    let started =
+        |path: &PathBuf| fs::metadata(path.join("journal.jsonl")).and_then(|data| data.created()).expect("it has a time");
+    entries.filter(|path| path.is_dir()).max_by_key(started).expect("there is one")
+}
+
+#[test]
+fn another_chance_of_the_same_models_is_told_and_a_plain_repetition_is_not() {
+    let bench = Bench::new("ledger");
+    let reports = bench.reports("r");
+    let ledger = || fs::read_to_string(reports.join("ledger.jsonl")).expect("there is a ledger").lines().count();
+    let codes = |more: &[&str]| {
+        let ended = bench.run(&reports, more).success_or_verdict();
+        assert!(!ended.complaint().contains("ledger"), "{}", ended.complaint());
+        warned(&newest_in(&reports))
+    };
+    let tells = |codes: &[String], code: &str| codes.iter().any(|told| told == code);
+    let first = codes(&[]);
+    assert!(!tells(&first, "W_RERUN") && !tells(&first, "W_POSTHOC_MARGIN"));
+    let again = codes(&[]);
+    assert_eq!(again, first, "the same plan gives the same answers: no new chance");
+    assert_eq!(ledger(), 2, "one line a run: one variant, and the control is no candidate");
+    let chance = codes(&["--seed", "8"]);
+    assert!(tells(&chance, "W_RERUN") && !tells(&chance, "W_POSTHOC_MARGIN"), "{chance:?}");
+    bench.write("quantgate.toml", &plan("", "").replace("5pp", "6pp"));
+    let moved = codes(&[]);
+    assert!(tells(&moved, "W_POSTHOC_MARGIN"), "{moved:?}");
+    let run = newest_in(&reports);
+    let before = derived(&run);
+    let ended = Ended(bench.binary().arg("report").arg(&run).output().expect("the binary starts"));
+    assert_eq!((ended.code(), ledger()), (0, 4), "making reports again is no attempt");
+    assert_eq!(derived(&run), before);
+}
+
+#[test]
+fn a_damaged_ledger_costs_no_run() {
+    let bench = Bench::new("torn");
+    let reports = bench.reports("r");
+    fs::create_dir_all(&reports).expect("the folder can be made");
+    fs::write(reports.join("ledger.jsonl"), b"{\"at_ms\":7,\"ru").expect("the file can be written");
+    let ended = bench.run(&reports, &[]).success_or_verdict();
+    assert!(ended.complaint().contains("line 1 cannot be read"), "{}", ended.complaint());
+    let text = fs::read_to_string(reports.join("ledger.jsonl")).expect("it is still there");
+    assert_eq!(text.lines().count(), 2, "the run's line stands on its own");
+}
+
 #[test]
 fn a_first_plan_is_written_once_and_can_be_read() {
     let bench = Bench::new("init");

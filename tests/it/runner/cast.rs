@@ -58,7 +58,7 @@ fn sample(kind: RequestKind, index: usize) -> Sample {
     Sample { id: SampleId::new(format!("s{index}")), slice: None, cluster: None, request, target }
 }
 
-fn task(name: &str, kind: RequestKind, samples: usize) -> PlannedTask {
+pub(super) fn task(name: &str, kind: RequestKind, samples: usize) -> PlannedTask {
     let prompt =
         PromptSpec { prompt: String::new(), system: None, target: None, options: None, tools: None, slice: None, cluster: None };
     let metric = if kind == RequestKind::Perplexity { MetricKind::Perplexity } else { MetricKind::Accuracy };
@@ -105,6 +105,7 @@ pub(super) fn plan() -> Plan {
         engine: EngineSpec::Scripted(ScriptedSpec {
             right_per_mille: if role == Role::Control { 300 } else { 900 },
             salt: name.to_owned(),
+            noise_per_mille: 0,
         }),
         repeats: 1,
     };
@@ -131,20 +132,23 @@ pub(super) fn plan() -> Plan {
 /// How many units that is.
 pub(super) const UNITS: usize = 63;
 
-/// The plan's scripted engines, each changed as the test wants it.
-pub(super) fn engines(change: impl Fn(&str, ScriptedEngine) -> ScriptedEngine) -> Vec<Arc<ScriptedEngine>> {
-    let plan = plan();
+/// A plan's scripted engines, each changed as the test wants it.
+pub(super) fn engines_of(plan: &Plan, change: impl Fn(&str, ScriptedEngine) -> ScriptedEngine) -> Vec<Arc<ScriptedEngine>> {
     let items = || plan.tasks.iter().flat_map(|task| &task.samples).map(|sample| (&sample.request, &sample.target));
     let engine = |subject: &Subject| match &subject.engine {
         EngineSpec::Scripted(spec) => Arc::new(change(subject.name.as_str(), ScriptedEngine::new(spec, items()))),
-        EngineSpec::Local(_) | EngineSpec::Recorded(_) => unreachable!("every subject is scripted"),
+        _ => unreachable!("every subject is scripted"),
     };
     plan.subjects.iter().map(engine).collect()
 }
 
-/// The work of the plan with these engines.
-pub(super) fn work<E: Engine + 'static>(engines: &[Arc<E>]) -> Work {
-    let plan = plan();
+/// The engines of the small plan.
+pub(super) fn engines(change: impl Fn(&str, ScriptedEngine) -> ScriptedEngine) -> Vec<Arc<ScriptedEngine>> {
+    engines_of(&plan(), change)
+}
+
+/// The work of a plan with these engines; nothing ends early.
+pub(super) fn work_of<E: Engine + 'static>(plan: Plan, engines: &[Arc<E>]) -> Work {
     let seat = |(subject, engine): (&Subject, &Arc<E>)| Seat {
         subject: subject.clone(),
         engine: Arc::clone(engine) as Arc<dyn Engine>,
@@ -152,15 +156,25 @@ pub(super) fn work<E: Engine + 'static>(engines: &[Arc<E>]) -> Work {
     };
     let seats = plan.subjects.iter().zip(engines).map(seat).collect();
     let scorers = plan.tasks.iter().map(|_| Box::new(Judge) as Box<dyn Scorer>).collect();
-    Work { plan: Arc::new(plan), seats, scorers }
+    Work { plan: Arc::new(plan), seats, scorers, referees: Vec::new() }
 }
 
-/// The plan's header.
-pub(super) fn header() -> RunHeader {
-    let Plan { name, digest, seed, subjects, tasks, policy, .. } = plan();
+/// The work of the small plan.
+pub(super) fn work<E: Engine + 'static>(engines: &[Arc<E>]) -> Work {
+    work_of(plan(), engines)
+}
+
+/// A plan's header.
+pub(super) fn header_of(plan: Plan) -> RunHeader {
+    let Plan { name, digest, seed, subjects, tasks, policy, .. } = plan;
     let tasks = tasks.into_iter().map(|task| task.card).collect();
     let (version, run) = ("0".to_owned(), "test-1".to_owned());
     RunHeader { format: FORMAT, version, run, plan: name, digest, seed, subjects, tasks, policy, earlier: Vec::new() }
+}
+
+/// The small plan's header.
+pub(super) fn header() -> RunHeader {
+    header_of(plan())
 }
 
 /// The beginning of a new run.
@@ -224,6 +238,6 @@ pub(super) fn outcomes(events: &[Event]) -> BTreeMap<UnitKey, Outcome> {
 pub(super) fn undisturbed() -> BTreeMap<UnitKey, Outcome> {
     let memory = Memory::default();
     let summary = play(work(&engines(|_, engine| engine)), fresh(), vec![Box::new(memory.clone())], options()).unwrap();
-    assert_eq!(summary, Summary { units: UNITS, scored: UNITS, unscored: 0 });
+    assert_eq!(summary, Summary { units: UNITS, scored: UNITS, unscored: 0, saved: 0 });
     outcomes(&memory.events())
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod cast;
+mod early;
+mod repeats;
 
 use std::collections::BTreeSet;
 use std::fs;
