@@ -24,17 +24,24 @@ struct Log {
     eval: Value,
     plan: Value,
     results: Value,
+    invalidated: bool,
 }
 
 impl Log {
     fn read(path: &Path) -> Result<Option<Self>, HarnessError> {
-        let mut log =
-            Self { path: path.to_owned(), status: String::new(), eval: Value::Null, plan: Value::Null, results: Value::Null };
+        let mut log = Self {
+            path: path.to_owned(),
+            status: String::new(),
+            eval: Value::Null,
+            plan: Value::Null,
+            results: Value::Null,
+            invalidated: false,
+        };
         let walked = Document::new(stream::open(path, 0)?, 0).object(|document, name| {
             let mut held = Vec::new();
             match name {
                 "samples" if !log.eval.is_null() => return Err(Broken::Enough),
-                "status" | "eval" | "plan" | "results" => document.value(Some(&mut held))?,
+                "status" | "eval" | "plan" | "results" | "invalidated" => document.value(Some(&mut held))?,
                 _ => return document.value(None),
             }
             let value = json::value_of(&held).unwrap_or_default();
@@ -42,6 +49,7 @@ impl Log {
                 "status" => value.as_str().unwrap_or_default().clone_into(&mut log.status),
                 "eval" => log.eval = value,
                 "plan" => log.plan = value,
+                "invalidated" => log.invalidated = value == Value::Bool(true),
                 _ => log.results = value,
             }
             Ok(())
@@ -120,6 +128,9 @@ fn add(source: &mut Source, log: &Log) -> Result<(), HarnessError> {
     if log.status != "success" {
         let what = format!("the evaluation did not end well (its status is `{}`)", log.status);
         return Err(HarnessError::file(&log.path, what, "go on with it: `inspect eval-retry LOG`"));
+    }
+    if log.invalidated {
+        source.notes.push(format!("the log of task '{}' is marked as invalidated", log.task()));
     }
     let metrics = metrics(&log.results);
     if metrics.is_empty() {
@@ -212,6 +223,7 @@ struct Entry<'a> {
     input: &'a [u8],
     target: &'a [u8],
     choices: &'a [u8],
+    attachments: &'a [u8],
     scores: &'a [u8],
     metadata: &'a [u8],
     output: &'a [u8],
@@ -229,6 +241,7 @@ impl<'a> Entry<'a> {
                 "input" => entry.input = value,
                 "target" => entry.target = value,
                 "choices" => entry.choices = value,
+                "attachments" => entry.attachments = value,
                 "scores" => entry.scores = value,
                 "metadata" => entry.metadata = value,
                 "output" => entry.output = value,
@@ -312,15 +325,20 @@ pub(super) fn excerpt(path: &Path, at: u64) -> Result<Excerpt, HarnessError> {
     let held = stream::value_at(path, at)?;
     let entry = Entry::of(&held).map_err(|what| HarnessError::file(path, what, "the file changed while it was read"))?;
     let text = |raw: &[u8]| text_of(raw).map_or_else(|| String::from_utf8_lossy(raw).into_owned(), Cow::into_owned);
-    let answer = member(entry.output, "completion").map(text).unwrap_or_default();
+    // Long texts stand elsewhere in the sample, under their digests.
+    let whole = |text: String| {
+        let attached = text.strip_prefix("attachment://").and_then(|digest| member(entry.attachments, digest)).and_then(text_of);
+        attached.map_or(text, Cow::into_owned)
+    };
+    let answer = whole(member(entry.output, "completion").map(text).unwrap_or_default());
     let error = member(entry.error, "message").map(text).unwrap_or_default();
-    let prompt = messages(entry.input).into_owned();
+    let asked = messages(entry.input).into_owned();
     Ok(Excerpt {
         id: entry.id.and_then(word_of).map(Cow::into_owned).unwrap_or_default(),
+        prompt: whole(asked.clone()),
         target: text(entry.target),
         answer,
         error,
-        asked: vec![("input", prompt.clone()), ("target", text(entry.target)), ("choices", text(entry.choices))],
-        prompt,
+        asked: vec![("input", asked), ("target", text(entry.target)), ("choices", text(entry.choices))],
     })
 }

@@ -62,7 +62,8 @@ pub(super) fn open(path: &Path) -> Result<Source, HarnessError> {
         }
         let told = results[&named.time].as_ref().map(|(_, value)| value);
         if told.is_none() {
-            let what = format!("no results_{}.json beside the samples of {}", named.time, named.task);
+            let time = if named.time.is_empty() { "*" } else { &named.time };
+            let what = format!("no results_{time}.json beside the samples of {}", named.task);
             source.notes.push(format!("{what}: the version of its data and its settings could not be compared"));
         }
         let file = source.files.len();
@@ -207,7 +208,8 @@ fn check(path: &Path, line: &Line<'_>) -> Result<(), HarnessError> {
 fn numeric(line: &[u8]) -> Vec<String> {
     let listed = member(line, "metrics").and_then(items);
     let named = listed.into_iter().flatten().filter_map(|item| Some(text_of(item.ok()?)?.into_owned()));
-    named.filter(|name| member(line, name).is_some_and(|raw| score_of(raw).is_ok())).collect()
+    // `bypass` stands for no metric at all (--predict_only).
+    named.filter(|name| name != "bypass" && member(line, name).is_some_and(|raw| score_of(raw).is_ok())).collect()
 }
 
 /// Each filter with its metrics, as the results file has them: `acc,none`.

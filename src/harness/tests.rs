@@ -161,6 +161,18 @@ fn an_inspect_log_gives_scores_epochs_and_errors() {
 }
 
 #[test]
+fn what_stands_elsewhere_in_an_inspect_sample_is_shown_whole() {
+    let home = folder();
+    let whole = fs::read_to_string(fixture("inspect/canary.json")).expect("it is there");
+    let long = whole.replace("\"input\": \"80-40=\"", "\"input\": \"attachment://ab12\"");
+    let long = long.replace("\"attachments\": {}", "\"attachments\": {\"ab12\": \"a long question\"}");
+    let source = open(&file(&home, "long.json", &long), None, None).expect("it is one");
+    let all = rows(&source, "arithmetic", "exact", &Grouping::default());
+    let excerpt = source.excerpt(&source.tasks[0], all[8].at).expect("it is there");
+    assert_eq!((excerpt.prompt.as_str(), excerpt.asked[0].1.as_str()), ("a long question", "attachment://ab12"));
+}
+
+#[test]
 fn a_promptfoo_file_gives_each_provider_apart() {
     let path = fixture("promptfoo/results.json");
     let asked = open(&path, None, None).expect_err("it holds two").hint().to_owned();

@@ -84,8 +84,24 @@ fn say(subject: &Compared, canary: &Compared) {
         terminal::warn(&format!("{}: {note}", subject.name));
     }
     let digests = |source: &Source| source.files.iter().map(|file| file.digest.clone()).collect::<Vec<_>>();
-    if subject.role != Role::Canary && digests(&subject.source) == digests(&canary.source) {
+    if subject.role == Role::Canary {
+        return;
+    }
+    if digests(&subject.source) == digests(&canary.source) {
         terminal::warn(&format!("{}: its files are the canary's own, byte for byte", subject.name));
+    }
+    let (ours, theirs) = (&canary.source, &subject.source);
+    if ours.program != theirs.program {
+        terminal::warn(&format!("{}: its results are of {}, the canary's of {}", subject.name, theirs.program, ours.program));
+    }
+    // Greedy answers can change with the batch that they were computed in, and with the device.
+    for name in ["batch_size", "device", "transformers_version"] {
+        if let (Some(a), Some(b)) = (ours.details.get(name), theirs.details.get(name))
+            && a != b
+        {
+            let what = "which can change answers whatever the weights";
+            terminal::warn(&format!("{}: its {name} is {b}, the canary's {a}, {what}", subject.name));
+        }
     }
 }
 
