@@ -7,7 +7,7 @@ use std::path::Path;
 use super::failure::chain;
 use super::terminal;
 use crate::analysis::Record;
-use crate::domain::{Attempt, Role};
+use crate::domain::{Attempt, Identity, Role, SubjectName};
 use crate::gate::{Decision, policy_digest};
 use crate::journal::{Entry, Ledger, data_of, models_of};
 use crate::plan::Plan;
@@ -15,7 +15,18 @@ use crate::runner::Seat;
 
 /// Earlier finished runs that judged the models of these seats, by variant.
 pub(super) fn earlier(plan: &Plan, seats: &[Seat]) -> Vec<Attempt> {
-    let ledger = Ledger::of(&plan.reports);
+    let variants = seats.iter().filter(|seat| seat.subject.role == Role::Variant);
+    let variants = variants.map(|seat| (&seat.subject.name, seat.engine.identity()));
+    attempts(&plan.reports, seats[0].engine.identity(), variants)
+}
+
+/// Earlier finished runs of a reports folder that judged the same models, by variant.
+pub(super) fn attempts<'a>(
+    reports: &Path,
+    canary: &Identity,
+    variants: impl Iterator<Item = (&'a SubjectName, &'a Identity)>,
+) -> Vec<Attempt> {
+    let ledger = Ledger::of(reports);
     let entries = match ledger.read() {
         Ok((entries, damaged)) => {
             if let Some(first) = damaged.first() {
@@ -30,9 +41,7 @@ pub(super) fn earlier(plan: &Plan, seats: &[Seat]) -> Vec<Attempt> {
             return Vec::new();
         }
     };
-    let canary = seats[0].engine.identity();
-    let variants = seats.iter().filter(|seat| seat.subject.role == Role::Variant);
-    variants.flat_map(|seat| Entry::attempts(&entries, &seat.subject.name, &models_of(canary, seat.engine.identity()))).collect()
+    variants.flat_map(|(name, variant)| Entry::attempts(&entries, name, &models_of(canary, variant))).collect()
 }
 
 /// What a finished run leaves: its verdict on each variant. Nothing for a run that is not complete.

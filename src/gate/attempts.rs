@@ -58,9 +58,8 @@ fn of_variant(record: &Record, policy: &Policy, variant: &Subject) -> Vec<Warnin
 /// Whether an engine gives the same answers to the same plan.
 fn is_deterministic(engine: &EngineSpec) -> bool {
     match engine {
-        EngineSpec::Local(_) | EngineSpec::Scripted(_) => true,
-        // Nobody knows what the other program would say if it were asked again.
-        EngineSpec::Recorded(_) => false,
+        // Another program's results are known by the digest of their files: the same files say the same.
+        EngineSpec::Local(_) | EngineSpec::Scripted(_) | EngineSpec::Recorded(_) => true,
     }
 }
 

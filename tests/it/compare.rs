@@ -279,6 +279,22 @@ fn one_promptfoo_file_holds_both_sides_and_an_inspect_log_its_epochs() {
 }
 
 #[test]
+fn a_margin_that_was_changed_after_the_results_were_seen_is_told() {
+    let bench = Bench::new("compare-again");
+    let (canary, variant) = (fixture("lm_eval/canary"), fixture("lm_eval/q4_0"));
+    let codes = |bench: &Bench| -> Vec<String> {
+        let warnings = results(bench)["warnings"].clone();
+        warnings.as_array().expect("a list").iter().filter_map(|w| w["code"].as_str().map(str::to_owned)).collect()
+    };
+    let mut told = Vec::new();
+    for margin in ["1pp", "1pp", "15pp"] {
+        compare(&bench, &canary, &variant, &["--margin", margin]).success_or_verdict();
+        told.push(codes(&bench).iter().any(|code| code == "W_POSTHOC_MARGIN"));
+    }
+    assert_eq!(told, [false, false, true], "{:?}", codes(&bench));
+}
+
+#[test]
 fn a_control_that_does_not_fail_takes_the_verdict_away() {
     let bench = Bench::new("compare-control");
     let canary = fixture("lm_eval/canary");

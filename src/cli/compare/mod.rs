@@ -5,14 +5,14 @@ mod sheets;
 mod subjects;
 mod texts;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::args::CompareArgs;
 use super::failure::Failure;
 use super::report::check_tasks;
-use super::terminal;
-use crate::analysis::Comparisons;
-use crate::domain::{Measured, Policy, SubjectName, Tolerance};
+use super::{ledger, terminal};
+use crate::analysis::{Comparisons, Record};
+use crate::domain::{Attempt, Measured, Policy, Role, Subject, SubjectName, Tolerance};
 use crate::gate;
 use crate::harness::{Format, HarnessError};
 use crate::journal;
@@ -51,11 +51,13 @@ fn finish(args: &CompareArgs, tally: Tally, comparisons: &Comparisons) -> Result
     (record.timing.started_ms, record.timing.ended_ms) = (now, now);
     record.header.run = journal::run_id(&args.reports, "compare", now);
     let folder: PathBuf = args.out.clone().unwrap_or_else(|| args.reports.join(&record.header.run));
+    record.header.earlier = earlier(&folder, &record);
     let policy = &record.header.policy;
     let decision = gate::decide(&record, comparisons, policy);
     let judged = Report::new(&record, comparisons, &decision, policy);
     report::write_all(&judged, &folder)
         .map_err(|fault| Failure::internal(&fault).with_hint("check that the folder may be written to, then compare again"))?;
+    ledger::keep(&folder, &ledger::entries(&record, &decision));
     terminal::say(report::text(&judged, terminal::width()).trim_end());
     if partial {
         terminal::note(
@@ -64,6 +66,15 @@ fn finish(args: &CompareArgs, tally: Tally, comparisons: &Comparisons) -> Result
     }
     terminal::note(&format!("\nreport: {}", folder.join("report.html").display()));
     Ok(gate::exit_code(&decision, policy))
+}
+
+/// Earlier comparisons of the same files, as the ledger beside the folder has them.
+fn earlier(folder: &Path, record: &Record) -> Vec<Attempt> {
+    let known = |subject: &&Subject| subject.role == Role::Variant;
+    let variants = record.header.subjects.iter().filter(known).map(|subject| (&subject.name, &record.identities[&subject.name]));
+    let canary =
+        record.header.subjects.iter().find(|subject| subject.role == Role::Canary).expect("the canary is the first subject");
+    ledger::attempts(folder.parent().unwrap_or(Path::new("")), &record.identities[&canary.name], variants)
 }
 
 /// The policy that the flags say.
