@@ -5,6 +5,9 @@ use super::policy::PolicyFile;
 use crate::domain::{Budget, Measured, MetricKind, Policy, Subject, TaskName, TaskRule};
 use crate::suite::{Diagnostic, Place, nearest};
 
+/// The metric that numbers have none of: where nothing is right or wrong there are no errors.
+const ERRORS: &str = "error.ratio";
+
 /// Adds a fault for each rule that no task answers to, or that asks of a task what it can't give.
 pub(super) fn check(file: &PolicyFile, subjects: &[Subject], tasks: &[PlannedTask], faults: &mut Vec<Diagnostic>) {
     let places = file.task_places.iter().zip(&file.slice_places);
@@ -70,6 +73,7 @@ fn no_slice(rule: &TaskRule, planned: &PlannedTask) -> Option<Diagnostic> {
 fn fits(budget: &Budget, planned: &PlannedTask) -> bool {
     match budget.measured() {
         Some(Measured::Documents) => planned.task.metric == MetricKind::Perplexity,
+        Some(Measured::Items) if budget.metric == ERRORS => planned.task.metric == MetricKind::Accuracy,
         Some(Measured::Items | Measured::Times) => planned.task.metric != MetricKind::Perplexity,
         None => true,
     }
@@ -79,6 +83,7 @@ fn fits(budget: &Budget, planned: &PlannedTask) -> bool {
 fn kind(budget: &Budget) -> &'static str {
     match budget.measured() {
         Some(Measured::Documents) => "perplexity tasks",
+        Some(Measured::Items) if budget.metric == ERRORS => "right-or-wrong tasks",
         Some(Measured::Items | Measured::Times) | None => "tasks with scores",
     }
 }

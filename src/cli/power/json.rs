@@ -2,22 +2,21 @@
 
 use serde_json::{Value, json};
 
-use super::{Forecast, Row, Source};
+use super::{Forecast, Row, Source, Stopped};
 use crate::domain::Tolerance;
 use crate::plan::power::{Never, Outlook};
 
 /// The forecast as indented JSON.
 pub(super) fn render(forecast: &Forecast) -> String {
-    let measured = forecast.rows.iter().any(|row| row.outlook_at_worst.is_some());
-    let at_worst = |row: &Row| row.outlook_at_worst.as_ref().unwrap_or(&row.outlook).planned.power;
+    let measured = forecast.rows.iter().any(|row| row.worst.is_some());
     let value = json!({
         "plan": forecast.plan,
         "alpha": forecast.policy.alpha,
         "power": forecast.power,
         "variants": forecast.variants,
         "tasks": forecast.rows.iter().map(row).collect::<Vec<_>>(),
-        "all_pass": forecast.all(|row| row.outlook.planned.power),
-        "all_pass_at_worst": measured.then(|| forecast.all(at_worst)),
+        "all_pass": forecast.all(Row::power),
+        "all_pass_at_worst": measured.then(|| forecast.all(|row| row.power_at_worst().unwrap_or_else(|| row.power()))),
         "overall": forecast.overall.as_ref().map(|(planned, worst)| json!({
             "power": planned.power,
             "power_at_worst": worst.map(|worst| worst.power),
@@ -41,6 +40,8 @@ fn row(row: &Row) -> Value {
         "never": row.never.map(never),
         "expected": outlook(&row.outlook),
         "at_worst": row.outlook_at_worst.as_ref().map(outlook),
+        "stopping": row.stopped.map(stopped),
+        "stopping_at_worst": row.stopped_at_worst.map(stopped),
     })
 }
 
@@ -60,6 +61,10 @@ fn outlook(outlook: &Outlook) -> Value {
         "exact": outlook.planned.exact,
         "smallest": outlook.smallest.map(tolerance),
     })
+}
+
+fn stopped(stopped: Stopped) -> Value {
+    json!({ "power": stopped.power, "asked": stopped.asked })
 }
 
 fn source(source: &Source) -> Value {

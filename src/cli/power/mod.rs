@@ -3,17 +3,19 @@
 mod assumed;
 mod history;
 mod json;
+mod stopping;
 mod table;
 
 use super::args::PowerArgs;
 use super::failure::Failure;
 use super::terminal;
-use crate::domain::{OnDoubt, Policy, Role, Stopping, TaskName};
+use crate::domain::{OnDoubt, Policy, Role, TaskName};
 use crate::plan::power::{Design, Expected, Never, Outlook, Planned, joint, mean_power};
 use crate::plan::{Overrides, Plan};
 use crate::stats;
 pub(super) use assumed::{Assumption, assumption};
 use history::Measured;
+use stopping::{Rule, Stopped};
 
 /// The exit code where some gating task can never pass: that of the INCONCLUSIVE in which the run would end.
 const NEVER: u8 = 3;
@@ -64,7 +66,23 @@ struct Row {
     worst: Option<Expected>,
     outlook: Outlook,
     outlook_at_worst: Option<Outlook>,
+    /// Where the task may end early: as expected, and at worst.
+    stopped: Option<Stopped>,
+    stopped_at_worst: Option<Stopped>,
     never: Option<Never>,
+}
+
+impl Row {
+    /// The probability of a pass, as expected.
+    fn power(&self) -> f64 {
+        self.stopped.map_or(self.outlook.planned.power, |stopped| stopped.power)
+    }
+
+    /// The same at worst; none where flips were not measured.
+    fn power_at_worst(&self) -> Option<f64> {
+        let at_end = self.outlook_at_worst.as_ref().map(|outlook| outlook.planned.power);
+        self.stopped_at_worst.map(|stopped| stopped.power).or(at_end)
+    }
 }
 
 /// What a plan can show.
@@ -87,7 +105,8 @@ impl Forecast {
         assumed::check(&args.canary, &names)?;
         let measured = history::of(&plan.reports, &plan.subjects, &plan.tasks)?;
         let designs = Design::all(&plan.policy, &plan.subjects, &plan.tasks);
-        let rows: Vec<Row> = designs.into_iter().map(|design| row(design, args, &measured)).collect();
+        let rule = Rule::of(plan);
+        let rows: Vec<Row> = designs.into_iter().map(|design| row(design, args, &measured, &rule)).collect();
         let of_tasks = |expected: &dyn Fn(&Row) -> Expected| {
             let whole = rows.iter().filter(|row| row.design.slice.is_none());
             let tasks: Vec<(&Design, Expected)> = whole.map(|row| (&row.design, expected(row))).collect();
@@ -108,7 +127,7 @@ impl Forecast {
 
     /// The probability that all tasks and slices pass, by tasks: a slice shares its task's samples, so that both together pass no
     /// more often than the less likely of them.
-    fn all(&self, power: impl Fn(&Row) -> f64) -> f64 {
+    fn all(&self, power: fn(&Row) -> f64) -> f64 {
         let mut tasks: Vec<(&TaskName, f64)> = Vec::new();
         for row in &self.rows {
             let own = power(row);
@@ -119,24 +138,9 @@ impl Forecast {
         }
         joint(&tasks.into_iter().map(|(_, power)| power).collect::<Vec<_>>())
     }
-
-    /// What early stopping changes about the numbers; none where there is none.
-    fn stopping(&self) -> Option<&'static str> {
-        match self.policy.stopping {
-            Stopping::None => None,
-            Stopping::GroupSequential => Some(
-                "Stopping by four looks costs at most a point of power; a variant without a loss is asked 64 to 82 % of the samples \
-                 on average, one that is plainly broken about a tenth.",
-            ),
-            Stopping::EProcess => Some(
-                "Stopping by the e-process costs much power (at 1,000 samples, a margin of 2pp and 6 % flips it passes 36 % of variants \
-                 that lose nothing, where one test at the end passes 81 %): these numbers are those of one test at the end.",
-            ),
-        }
-    }
 }
 
-fn row(design: Design, args: &PowerArgs, measured: &[Measured]) -> Row {
+fn row(design: Design, args: &PowerArgs, measured: &[Measured], rule: &Rule<'_>) -> Row {
     let said = |of: &[Assumption]| assumed::about(of, &design.task);
     let run = measured.iter().find(|measured| measured.task == design.task);
     let canary = said(&args.canary).or(run.map(|run| run.canary)).or(design.expected).unwrap_or(ASSUMED_CANARY);
@@ -157,10 +161,14 @@ fn row(design: Design, args: &PowerArgs, measured: &[Measured]) -> Row {
         }
         (None, None) => (Source::Assumed, of(ASSUMED_FLIPS, None), None),
     };
+    let never = design.never(expected.canary);
+    let stopped = |expected: Expected| never.is_none().then(|| rule.stopped(&design, expected)).flatten();
     Row {
+        stopped: stopped(expected),
+        stopped_at_worst: worst.and_then(stopped),
         outlook: Outlook::of(&design, expected, args.power),
         outlook_at_worst: worst.map(|worst| Outlook::of(&design, worst, args.power)),
-        never: design.never(expected.canary),
+        never,
         design,
         source,
         expected,

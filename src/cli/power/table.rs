@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Forecast, Row, Source};
+use super::{Forecast, Row, Source, Stopped};
 use crate::domain::Tolerance;
 use crate::gate::wording::{count, pp};
 use crate::plan::power::{Never, Outlook};
@@ -18,11 +18,20 @@ enum Column {
     Flips,
     Needed,
     Power,
+    Asked,
     Smallest,
 }
 
-const COLUMNS: [Column; 7] =
-    [Column::Task, Column::Samples, Column::Tolerated, Column::Flips, Column::Needed, Column::Power, Column::Smallest];
+const COLUMNS: [Column; 8] = [
+    Column::Task,
+    Column::Samples,
+    Column::Tolerated,
+    Column::Flips,
+    Column::Needed,
+    Column::Power,
+    Column::Asked,
+    Column::Smallest,
+];
 /// The columns that go where the width is short, the first one first.
 const DISPENSABLE: [Column; 4] = [Column::Tolerated, Column::Flips, Column::Smallest, Column::Samples];
 
@@ -36,15 +45,13 @@ impl Column {
             Self::Flips => "flips".to_owned(),
             Self::Needed => format!("needed for {wanted}"),
             Self::Power => "P(PASS)".to_owned(),
+            Self::Asked => "asked".to_owned(),
             Self::Smallest => format!("shows with {wanted}"),
         }
     }
 
     fn cell(self, row: &Row) -> String {
-        let both = |of: &dyn Fn(&Outlook) -> String| {
-            let (now, worst) = (of(&row.outlook), row.outlook_at_worst.as_ref().map(of));
-            worst.filter(|worst| *worst != now).map_or_else(|| now.clone(), |worst| format!("{now} ({worst})"))
-        };
+        let both = |of: &dyn Fn(&Outlook) -> String| pair(of(&row.outlook), row.outlook_at_worst.as_ref().map(of));
         match self {
             Self::Task => name(row),
             Self::Samples => count(row.design.samples),
@@ -52,7 +59,11 @@ impl Column {
             Self::Flips => flips(row),
             Self::Needed => both(&|outlook| outlook.needed.map_or_else(|| "no number".to_owned(), count)),
             Self::Power if row.never.is_some() => "never".to_owned(),
-            Self::Power => both(&|outlook| chance(outlook.planned.power)),
+            Self::Power => pair(chance(row.power()), row.power_at_worst().map(chance)),
+            Self::Asked => {
+                let share = |stopped: Stopped| format!("{:.0} %", 100.0 * stopped.asked);
+                pair(row.stopped.map_or_else(|| "100 %".to_owned(), share), row.stopped_at_worst.map(share))
+            }
             Self::Smallest => both(&|outlook| outlook.smallest.map_or_else(|| "nothing".to_owned(), tightest)),
         }
     }
@@ -66,9 +77,16 @@ pub(super) fn render(forecast: &Forecast, width: usize) -> String {
     blocks.push(sources(forecast).into_iter().map(wrapped).collect::<Vec<_>>().join("\n"));
     blocks.extend(hopeless(forecast).map(wrapped));
     blocks.push(wrapped(together(forecast)));
-    blocks.extend(forecast.stopping().map(|text| wrapped(text.to_owned())));
     blocks.retain(|block| !block.is_empty());
     format!("{}\n", blocks.join("\n\n"))
+}
+
+/// What is expected and in parentheses what is at worst, where that differs.
+fn pair(now: String, worst: Option<String>) -> String {
+    match worst.filter(|worst| *worst != now) {
+        Some(worst) => format!("{now} ({worst})"),
+        None => now,
+    }
 }
 
 fn name(row: &Row) -> String {
@@ -87,6 +105,9 @@ fn title(forecast: &Forecast) -> String {
 /// The table with as many columns as fit.
 fn laid_out(forecast: &Forecast, width: usize) -> String {
     let mut columns = COLUMNS.to_vec();
+    if forecast.rows.iter().all(|row| row.stopped.is_none()) {
+        columns.retain(|column| *column != Column::Asked);
+    }
     for dispensable in DISPENSABLE {
         if lines(forecast, &columns).iter().all(|line| line.chars().count() <= width) {
             break;
@@ -196,6 +217,10 @@ fn sources(forecast: &Forecast) -> Vec<String> {
         ));
     }
     sentences.extend(noise(forecast));
+    if forecast.rows.iter().any(|row| row.stopped.is_some()) {
+        sentences
+            .push("Where a task may end early, P(PASS) and the share asked are simulated, within about two points.".to_owned());
+    }
     if forecast.rows.iter().any(|row| !row.outlook.planned.exact) {
         sentences.push("Probabilities of clusters, recoveries, numeric scores and very large tasks are approximate.".to_owned());
     }
@@ -243,24 +268,20 @@ fn together(forecast: &Forecast) -> String {
     if forecast.rows.is_empty() {
         return "No task gates by a loss: only budgets decide, and they are not planned for here.".to_owned();
     }
-    let both = |now: f64, worst: Option<f64>| {
-        let (now, worst) = (chance(now), worst.map(chance));
-        worst.filter(|worst| *worst != now).map_or_else(|| now.clone(), |worst| format!("{now} ({worst})"))
-    };
-    let measured = forecast.rows.iter().any(|row| row.outlook_at_worst.is_some());
-    let at_worst = |row: &Row| row.outlook_at_worst.as_ref().unwrap_or(&row.outlook).planned.power;
-    let all = forecast.all(|row| row.outlook.planned.power);
-    let worst = measured.then(|| forecast.all(at_worst));
+    let chances = |now: f64, worst: Option<f64>| pair(chance(now), worst.map(chance));
+    let worst = forecast.rows.iter().any(|row| row.worst.is_some());
+    let worst = worst.then(|| forecast.all(|row| row.power_at_worst().unwrap_or_else(|| row.power())));
+    let all = chances(forecast.all(Row::power), worst);
     let several = forecast.rows.iter().any(|row| row.design.task != forecast.rows[0].design.task);
     let product = if several { " (the product, since different tasks have different samples)" } else { "" };
     let mean = forecast.overall.as_ref().map_or_else(String::new, |(planned, worst)| {
-        format!("; their mean passes with {}", both(planned.power, worst.map(|worst| worst.power)))
+        format!("; their mean passes with {}", chances(planned.power, worst.map(|worst| worst.power)))
     });
     let variants = match forecast.variants {
         0 | 1 => String::new(),
         several => format!("; the run takes all {several} variants"),
     };
-    format!("A variant passes all of these with {}{product}{mean}{variants}.", both(all, worst))
+    format!("A variant passes all of these with {all}{product}{mean}{variants}.")
 }
 
 /// Words laid into lines of at most `width` characters; a unit stays with its number.

@@ -10,6 +10,8 @@ use crate::stats;
 pub(super) const SCORE_FROM: u64 = 50;
 /// Fewest items, and fewest clusters, that are judged at all.
 const FEWEST: u64 = 10;
+/// Fewest clusters of which a strict policy accepts an answer.
+const FEWEST_STRICT: u64 = 30;
 /// Fewest items that differ for a t interval to decide.
 const DIFFERING: u64 = 20;
 /// How alike the items of a cluster are taken to be before the data tell: the share of the variance between clusters.
@@ -140,8 +142,9 @@ impl Design {
     /// Why it can never pass, whatever is answered; none where it can. Of a canary that is right on a share `canary`.
     #[must_use]
     pub fn never(&self, canary: f64) -> Option<Never> {
-        if self.clusters.is_some_and(|clusters| clusters.count < FEWEST) {
-            return Some(Never::Clusters { least: FEWEST });
+        let clusters = if self.strict { FEWEST_STRICT } else { FEWEST };
+        if self.clusters.is_some_and(|own| own.count < clusters) {
+            return Some(Never::Clusters { least: clusters });
         }
         let least = self.floor(canary);
         (self.samples < least).then_some(Never::Samples { least })

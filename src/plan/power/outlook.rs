@@ -42,8 +42,9 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// The probabilities of (loss, gain) of an item.
-    pub(super) fn shares(self) -> (f64, f64) {
+    /// The probabilities of (loss, gain) of an item; their sum is at most 1.
+    #[must_use]
+    pub fn shares(self) -> (f64, f64) {
         let flips = self.flips.max(self.loss);
         (f64::midpoint(flips, self.loss), f64::midpoint(flips, -self.loss))
     }

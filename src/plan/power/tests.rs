@@ -150,6 +150,7 @@ fn samples_that_share_clusters_count_for_fewer() {
     assert!(Outlook::of(&measured, swollen, 0.8).needed.is_some_and(|needed| needed > 2 * shared_needs));
     let few = Design { clusters: Some(Clusters { count: 9, ..clusters }), ..margin(1000, 0.02) };
     assert_eq!(few.never(1.0), Some(Never::Clusters { least: 10 }));
+    assert_eq!(Design { strict: true, ..few }.never(1.0), Some(Never::Clusters { least: 30 }));
 }
 
 #[test]

@@ -244,6 +244,12 @@ fn budgets_are_measured_on_tasks_that_can_be_measured_so() {
     14 | rule = [{ metric = "flips.rate", max = 0.1, task = "prose" }, { metric = "flips.excess", max = 0.1 }, { metric = "latency.p50_ratio", max = 1.1, task = "prose" }, { metric = "error.ratio", max = 1.5 }, { metric = "kld.mean", max = 0.1 }]
        |                                                               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        = hint: ask it twice: [canary] with repeats = 2, and the variants too, for a test that holds whatever the noise
+
+    `latency.p50_ratio` is measured on tasks with scores, which `prose` is not
+      --> plan.toml:14:153
+       |
+    14 | rule = [{ metric = "flips.rate", max = 0.1, task = "prose" }, { metric = "flips.excess", max = 0.1 }, { metric = "latency.p50_ratio", max = 1.1, task = "prose" }, { metric = "error.ratio", max = 1.5 }, { metric = "kld.mean", max = 0.1 }]
+       |                                                                                                                                                         ^^^^^^^
     "#);
     let place = Place::new();
     place.write("suite.toml", &SUITE[..SUITE.rfind("[[task]]").expect("there are two tasks")]);
