@@ -26,9 +26,7 @@ fn main() {
     timed("fay_p", 1000, |i| stats::fay_p(&table(i), -0.02));
     timed("fay_diff", 200, |i| stats::fay_diff(&table(i), 0.9));
     timed("betting_counts", 1000, |i| stats::betting_counts(&table(i), 0.05, 20));
-    timed("four Lan-DeMets bounds", 20, |i| {
-        GroupSequential::new(&[0.25, 0.5, 0.75 + f64::from(i) * 1e-3, 1.0], 0.05)
-    });
+    timed("four Lan-DeMets bounds", 20, |i| GroupSequential::new(&[0.25, 0.5, 0.75 + f64::from(i) * 1e-3, 1.0], 0.05));
     let many: Vec<f64> = (0..1_000_000_u32).map(|i| (f64::from(i) * 0.618_033_988_749_895).fract() - 0.5).collect();
     timed("betting_interval of a million different values", 1, |_| stats::betting_interval(&many, 1.0, 0.05, 20));
 }

@@ -327,7 +327,7 @@ fn looks_at_other_fractions_than_planned_still_spend_at_most_the_error_rate() {
 #[test]
 fn looks_that_may_spend_nothing_observable_have_an_infinite_boundary() {
     let of = GroupSequential::new(&[0.001, 1.0], 0.05).expect("in the domain");
-    assert_eq!(of.bounds()[0], f64::INFINITY);
+    assert!(of.bounds()[0].is_infinite());
     assert!((of.bounds()[1] - normal_quantile(0.95)).abs() < 1e-9);
 }
 

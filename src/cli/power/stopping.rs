@@ -61,7 +61,7 @@ fn follow(mut course: Course, samples: u64, expected: Expected, stream: u64) -> 
     let mut random = ChaCha8Rng::seed_from_u64(0);
     random.set_stream(stream);
     for _ in 0..samples {
-        let at = random.next_u32() as f64 / 2.0_f64.powi(32);
+        let at = f64::from(random.next_u32()) / 2.0_f64.powi(32);
         let step = if at < lost {
             Step::Loss
         } else if at < lost + gained {
