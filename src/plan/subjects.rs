@@ -95,7 +95,7 @@ fn repeats(section: &Section<'_>) -> u32 {
 }
 
 fn local(section: &Section<'_>, role: Role, root: &Path) -> LocalSpec {
-    refuse(section, &["right_per_mille", "salt"], "scripted");
+    refuse(section, &["right_per_mille", "salt", "noise_per_mille"], "scripted");
     let existing = |key| {
         let path = PathBuf::from(section.text(key)?);
         if !root.join(&path).exists() {
@@ -140,14 +140,14 @@ fn scripted(section: &Section<'_>) -> ScriptedSpec {
         let hint = "of a thousand samples, so many are answered right: right_per_mille = 900";
         section.fault(format!("{} has no `right_per_mille`", section.name()), Some(hint));
     }
-    if right.is_some_and(|right| right > 1000) {
-        section.fault_at("right_per_mille", "`right_per_mille` must be at most 1000", None);
+    let noise = section.whole("noise_per_mille");
+    for (key, share) in [("right_per_mille", right), ("noise_per_mille", noise)] {
+        if share.is_some_and(|share| share > 1000) {
+            section.fault_at(key, format!("`{key}` must be at most 1000"), None);
+        }
     }
-    ScriptedSpec {
-        right_per_mille: u32::try_from(right.unwrap_or(0)).unwrap_or(1000),
-        salt: section.text("salt").unwrap_or_default(),
-        noise_per_mille: 0,
-    }
+    let share = |given: Option<u64>| u32::try_from(given.unwrap_or(0)).unwrap_or(1000);
+    ScriptedSpec { right_per_mille: share(right), salt: section.text("salt").unwrap_or_default(), noise_per_mille: share(noise) }
 }
 
 /// Notes keys that belong to another engine.

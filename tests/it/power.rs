@@ -95,6 +95,11 @@ fn flips_are_those_that_the_newest_finished_run_measured() {
         let power = |of: &str| task[of]["power"].as_f64();
         assert!(power("at_worst") < power("expected"), "{task}");
     }
+    let slice = bench.write("slice.toml", "margin = \"5pp\"\nrule = [{ task = \"numerals\", slice = \"French\" }]\n");
+    let sliced = power(&bench, &["quantgate.toml", "--reports", &reports, "--json", "--policy", &slice.display().to_string()]);
+    let rows = self::forecast(&sliced)["tasks"].as_array().expect("a list of tasks").clone();
+    let part = rows.iter().find(|row| row["slice"] == "French").expect("the slice gates");
+    assert_eq!((&part["samples"], &part["source"]["kind"]), (&200.into(), &"run".into()), "{part}");
     let given = power(&bench, &["quantgate.toml", "--reports", &reports, "--flips", "tools=1%"]);
     assert!(output(&given).contains("Flips of tools: as given."), "{}", output(&given));
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::analysis::{self, Comparison, Passes, Record, Sheet};
+use crate::analysis::{self, Comparison, Passes, Record, Sheet, SliceRow};
 use crate::cli::failure::Failure;
 use crate::cli::run::of_journal;
 use crate::domain::{Role, Subject, SubjectName, TaskCard, TaskName};
@@ -16,6 +16,19 @@ use crate::stats;
 const ENOUGH: u64 = 100;
 /// Fewest flips that tell how alike the items of a cluster are.
 const TELLING: u64 = 20;
+
+/// How often scores of a slice differed.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    /// The slice.
+    pub(super) slice: String,
+    /// Complete pairs.
+    pub(super) pairs: u64,
+    /// Pairs whose scores differ.
+    pub(super) flips: u64,
+    /// The canary's score.
+    pub(super) canary: f64,
+}
 
 /// What a run measured on one task.
 #[derive(Clone, Debug)]
@@ -32,12 +45,22 @@ pub(super) struct Measured {
     pub(super) flips: u64,
     /// The canary's score.
     pub(super) canary: f64,
+    /// The same by slice.
+    pub(super) slices: Vec<Part>,
     /// Share of items on which the canary's first two passes differ; none where it was asked once.
     pub(super) own_flips: Option<f64>,
     /// Where the variance of differences comes from.
     pub(super) spread: Option<Spread>,
     /// The design effect of shared clusters.
     pub(super) deff: Option<f64>,
+}
+
+impl Measured {
+    /// Pairs, flips and the canary's score of a slice, or of the task as a whole where none is asked for or it has no such slice.
+    pub(super) fn of(&self, slice: Option<&str>) -> (u64, u64, f64) {
+        let part = slice.and_then(|slice| self.slices.iter().find(|part| part.slice == slice));
+        part.map_or((self.pairs, self.flips, self.canary), |part| (part.pairs, part.flips, part.canary))
+    }
 }
 
 /// The newest measurement of each task of the plan in a folder of runs; tasks that no finished run has are left out.
@@ -103,7 +126,12 @@ fn of_sheet(record: &Record, subjects: &[Subject], sheet: &Sheet) -> Option<Meas
     let (at, comparison) = compared.max_by(|(_, a), (_, b)| a.paired.flip_rate().total_cmp(&b.paired.flip_rate()))?;
     let flips = comparison.paired.table.discordant();
     let deff = (flips >= TELLING).then(|| stats::tango_cluster(&comparison.clusters, 0.0, 0.0)?.deff).flatten();
+    let part = |row: &SliceRow| {
+        let (pairs, flips) = (row.paired.n(), row.paired.table.discordant());
+        Some(Part { slice: row.slice.clone(), pairs, flips, canary: row.paired.canary?.estimate })
+    };
     Some(Measured {
+        slices: comparison.slices.iter().filter_map(part).collect(),
         task: sheet.task.name.clone(),
         run: record.header.run.clone(),
         subject: comparison.subject.clone(),

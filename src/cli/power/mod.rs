@@ -143,7 +143,8 @@ impl Forecast {
 fn row(design: Design, args: &PowerArgs, measured: &[Measured], rule: &Rule<'_>) -> Row {
     let said = |of: &[Assumption]| assumed::about(of, &design.task);
     let run = measured.iter().find(|measured| measured.task == design.task);
-    let canary = said(&args.canary).or(run.map(|run| run.canary)).or(design.expected).unwrap_or(ASSUMED_CANARY);
+    let known = run.map(|run| run.of(design.slice.as_deref()));
+    let canary = said(&args.canary).or(known.map(|(_, _, canary)| canary)).or(design.expected).unwrap_or(ASSUMED_CANARY);
     let loss = said(&args.loss).unwrap_or(0.0);
     let of = |flips: f64, run: Option<&Measured>| Expected {
         canary: canary.clamp(0.001, 1.0),
@@ -152,10 +153,10 @@ fn row(design: Design, args: &PowerArgs, measured: &[Measured], rule: &Rule<'_>)
         spread: run.and_then(|run| run.spread),
         deff: run.and_then(|run| run.deff),
     };
-    let (source, expected, worst) = match (said(&args.flips), run) {
+    let (source, expected, worst) = match (said(&args.flips), run.zip(known)) {
         (Some(flips), _) => (Source::Given, of(flips, None), None),
-        (None, Some(run)) => {
-            let interval = stats::wilson(run.flips, run.pairs, CONFIDENCE);
+        (None, Some((run, (pairs, flips, _)))) => {
+            let interval = stats::wilson(flips, pairs, CONFIDENCE);
             let (expected, worst) = (of(interval.estimate, Some(run)), of(interval.upper, Some(run)));
             (Source::Run(Box::new(run.clone())), expected, Some(worst))
         }

@@ -218,8 +218,9 @@ fn sources(forecast: &Forecast) -> Vec<String> {
     }
     sentences.extend(noise(forecast));
     if forecast.rows.iter().any(|row| row.stopped.is_some()) {
-        sentences
-            .push("Where a task may end early, P(PASS) and the share asked are simulated, within about two points.".to_owned());
+        let what = "Where a task may end early, P(PASS) and the share asked are simulated, within about two points; what is needed and \
+             shown is that of one test at the end.";
+        sentences.push(what.to_owned());
     }
     if forecast.rows.iter().any(|row| !row.outlook.planned.exact) {
         sentences.push("Probabilities of clusters, recoveries, numeric scores and very large tasks are approximate.".to_owned());

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::domain::{MetricKind, Policy, RequestKind, Sample, Subject, Task, TaskName, Tolerance};
 use crate::plan::{PlannedTask, rules};
-use crate::stats;
+use crate::stats::{self, SCORE_FROM};
 
-/// Below this many items the exact interval decides, not the score's.
-pub(super) const SCORE_FROM: u64 = 50;
 /// Fewest items, and fewest clusters, that are judged at all.
 const FEWEST: u64 = 10;
 /// Fewest clusters of which a strict policy accepts an answer.
@@ -165,10 +163,7 @@ impl Design {
         let bets = || betting_floor(self.tolerance, canary, self.alpha);
         let square = |clusters: Clusters| stats::t_quantile(1.0 - self.alpha, clusters.df).map_or(f64::MAX, |t| t * t);
         let least = match self.test(None) {
-            Test::Score | Test::Exact => {
-                let floors = stats::ni_floor(margin, self.alpha);
-                if self.strict || floors.exact < SCORE_FROM { floors.exact } else { floors.tango.max(SCORE_FROM) }
-            }
+            Test::Score | Test::Exact => stats::least_pairs(margin, self.alpha, self.strict),
             Test::Ratio(None) if bets() < SCORE_FROM => bets(),
             Test::Ratio(None) => above(stats::normal_quantile(1.0 - self.alpha).powi(2) * each).max(SCORE_FROM),
             Test::Clustered(clusters) | Test::Ratio(Some(clusters)) => above(clusters.deff * square(clusters) * each),

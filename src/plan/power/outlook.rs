@@ -1,10 +1,10 @@
 //! Outlooks: what a design can show, given how often answers are expected to flip.
 
 use super::Design;
-use super::design::{Clusters, SCORE_FROM, Test};
+use super::design::{Clusters, Test};
 use super::exact::exact_power;
 use crate::domain::Tolerance;
-use crate::stats;
+use crate::stats::{self, SCORE_FROM};
 
 /// Most pairs whose power is enumerated.
 const ENUMERATED: u64 = 200_000;

@@ -1,5 +1,8 @@
 //! The published table of sample sizes and smallest margins, floors by every test, and what changes power.
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
 use super::{Clusters, Design, Expected, Never, Outlook, Spread};
 use crate::domain::{TaskName, Tolerance};
 use crate::stats;
@@ -190,4 +193,30 @@ fn a_mean_over_tasks_shows_less_than_any_of_them_could() {
     let lossy: Vec<_> = with.iter().map(|(design, expected)| (*design, Expected { loss: 0.01, ..*expected })).collect();
     assert!(mean(&lossy, 0.01) < 0.1, "a loss of the margin hardly passes");
     assert!((super::joint(&[0.8, 0.5]) - 0.4).abs() < 1e-12);
+}
+
+#[test]
+fn the_power_of_a_recovery_is_about_what_its_test_has_in_simulation() {
+    let (samples, rho) = (1500, 0.98);
+    let expected = Expected { canary: 0.7, ..flips(0.05) };
+    let planned = Outlook::of(&design(samples, Tolerance::Recovery(rho)), expected, 0.8).planned;
+    let (lost, gained) = expected.shares();
+    let mut random = ChaCha8Rng::seed_from_u64(3);
+    let mut table = || {
+        let mut table = stats::PairTable { n11: 0, n10: 0, n01: 0, n00: 0 };
+        for _ in 0..samples {
+            let at = f64::from(random.next_u32()) / 2.0_f64.powi(32);
+            let count = match at {
+                at if at < lost => &mut table.n10,
+                at if at < lost + gained => &mut table.n01,
+                at if at < expected.canary + gained => &mut table.n11,
+                _ => &mut table.n00,
+            };
+            *count += 1;
+        }
+        table
+    };
+    let passed = (0..1000).filter(|_| stats::ratio_ni(&table(), rho).is_some_and(|test| test.p_score < 0.05)).count();
+    let simulated = passed as f64 / 1000.0;
+    assert!((0.3..0.9).contains(&simulated) && (planned.power - simulated).abs() < 0.05, "{planned:?} against {simulated}");
 }

@@ -220,9 +220,13 @@ fn scripted_subjects_need_no_model() {
        |            ^^^^^^
        = hint: name its file with `model`, or make the canary a local model
     "#);
-    place.change("plan.toml", "quantize = \"q8_0\"", "engine = \"scripted\"\nright_per_mille = 940\nsalt = \"b\"");
+    place.change(
+        "plan.toml",
+        "quantize = \"q8_0\"",
+        "engine = \"scripted\"\nright_per_mille = 940\nsalt = \"b\"\nnoise_per_mille = 10",
+    );
     let EngineSpec::Scripted(script) = &place.load().subjects[1].engine else { panic!("the variant is scripted") };
-    assert_eq!((script.right_per_mille, script.salt.as_str()), (940, "b"));
+    assert_eq!((script.right_per_mille, script.salt.as_str(), script.noise_per_mille), (940, "b", 10));
 }
 
 #[test]
