@@ -5,7 +5,7 @@
 //! claims about tasks, and never makes up for one that fails.
 
 use super::loss::{Asked, Measured};
-use super::method::{self, Pairs, Question, note_of};
+use super::method::{self, Pairs, Question, Spread, note_of};
 use super::wording::{count, interval as interval_text, percent, pp};
 use super::{Evidence, Finding, Loss, Method, Rule};
 use crate::domain::{Policy, Tolerance, Verdict};
@@ -86,6 +86,8 @@ enum Filled {
 struct Member<'a> {
     pairs: Pairs<'a>,
     method: Option<Method>,
+    /// What its complete pairs come to, where they are numbers.
+    spread: Option<Spread>,
 }
 
 /// The mean over some tasks.
@@ -102,7 +104,8 @@ impl<'a> Mean<'a> {
         let member = |asked: &Asked<'a>| {
             // By a margin, whatever the task's own tolerance: members are differences.
             let part = asked.whole().by(Tolerance::Margin(0.5));
-            Member { pairs: part.pairs, method: Measured::of(&part).method }
+            let method = Measured::of(&part).method;
+            Member { pairs: part.pairs, method, spread: method.and_then(|method| method::spread(method, &part.pairs)) }
         };
         Self { tasks: asked.iter().map(member).collect(), question }
     }
@@ -175,8 +178,9 @@ impl<'a> Mean<'a> {
 
     fn evidence(&self, interval: Interval, verdict: Verdict) -> Loss {
         let delta = self.difference(interval);
-        // Exact limits take too long to be solved for their level.
-        let fast = self.tasks.iter().all(|task| !matches!(task.method, Some(Method::FayLumbard | Method::Betting)));
+        // Exact limits, and those of a canary's mean, take too long to be solved for their level.
+        let slow = |task: &Member<'_>| matches!(task.method, Some(Method::FayLumbard | Method::Betting));
+        let fast = !self.tasks.iter().any(|task| slow(task) || task.spread.is_some() && self.question.share().is_some());
         let at = |alpha: f64| self.at(alpha, Filled::Not);
         let p_pass = || method::touches(|alpha| at(alpha).is_some_and(|i| i.lower > self.bound()));
         let p_fail = || method::touches(|alpha| at(alpha).is_some_and(|i| i.upper < self.bound()));
@@ -200,6 +204,14 @@ impl<'a> Mean<'a> {
 }
 
 impl Member<'_> {
+    /// B − A of the complete pairs with its limits at a one-sided level.
+    fn difference(&self, alpha: f64) -> Option<Interval> {
+        match &self.spread {
+            Some(spread) => spread.interval(alpha),
+            None => method::difference(self.method?, &self.pairs.complete(), alpha),
+        }
+    }
+
     /// B − A, or B − ρA, with its limits at a one-sided level.
     fn contrast(&self, share: Option<f64>, alpha: f64, filled: Filled) -> Option<Interval> {
         let scores = match filled {
@@ -207,7 +219,10 @@ impl Member<'_> {
             Filled::Badly => self.pairs.filled(false)?,
             Filled::Well => self.pairs.filled(true)?,
         };
-        let difference = method::difference(self.method?, &scores, alpha)?;
+        let difference = match filled {
+            Filled::Not => self.difference(alpha)?,
+            Filled::Badly | Filled::Well => method::difference(self.method?, &scores, alpha)?,
+        };
         let Some(share) = share else { return Some(difference) };
         // B − ρA = (B − A) + (1 − ρ)A; that the canary's score goes against the difference only makes this too wide.
         let canary = method::canary(self.method?, &scores, alpha)?;
@@ -220,7 +235,7 @@ impl Member<'_> {
 
     /// The difference with a standard error that its interval implies, which is never 0.
     fn effect(&self, question: &Question) -> Option<TaskEffect> {
-        let difference = method::difference(self.method?, &self.pairs.complete(), question.alpha)?;
+        let difference = self.difference(question.alpha)?;
         let z = stats::z_of(question.confidence());
         let se = 0.5 * (difference.upper - difference.lower) / z;
         let (n, table) = (self.pairs.n(), self.pairs.table);

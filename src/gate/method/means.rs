@@ -13,7 +13,7 @@ pub(super) fn stand(method: Method, values: &Values<'_>, margin: f64, alpha: f64
 }
 
 /// What the mean of B − ρA is known by.
-pub(super) enum Spread {
+pub(in crate::gate) enum Spread {
     /// A standard error above 0 with degrees of freedom.
     Error { estimate: f64, se: f64, df: f64 },
     /// The units that are bet on, and the largest size that one can have.
@@ -58,7 +58,7 @@ fn units(contrasts: Vec<f64>, clusters: &[u32]) -> (Vec<f64>, f64) {
 
 impl Spread {
     /// The interval at a one-sided level.
-    pub(super) fn interval(&self, alpha: f64) -> Option<Interval> {
+    pub(in crate::gate) fn interval(&self, alpha: f64) -> Option<Interval> {
         match self {
             Self::Error { estimate, se, df } => {
                 let reach = stats::t_quantile(1.0 - alpha, *df)? * se;

@@ -12,6 +12,7 @@ mod signs;
 mod size;
 mod stand;
 
+pub(super) use means::Spread;
 pub(super) use scores::{Pairs, Scores};
 pub(super) use signs::agree as signs_agree;
 pub(super) use size::{floor, needed, needed_without_loss};
@@ -120,6 +121,14 @@ pub(super) fn bootstrap_agrees(scores: &Scores<'_>, question: &Question, passes:
     match scores {
         Scores::Counts(_) => true,
         Scores::Values(values) => means::bootstrap_agrees(values, question, passes),
+    }
+}
+
+/// What numbers are known by, so that limits at several levels need one pass over them; none of counts.
+pub(super) fn spread(method: Method, pairs: &Pairs<'_>) -> Option<Spread> {
+    match pairs.complete() {
+        Scores::Counts(_) => None,
+        Scores::Values(values) => means::spread(method, &values, 1.0),
     }
 }
 

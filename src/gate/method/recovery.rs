@@ -64,8 +64,12 @@ pub(super) fn of_values(method: Method, values: &Values<'_>, share: f64, alpha: 
 }
 
 /// The shares at which B − ρA is not told from 0. None where by t the canary's mean can't be told from 0: the shares have no
-/// end then. Bets leave only the upper limit open.
+/// end then. Bets leave only the upper limit open. By t over items they are Fieller's.
 fn limits(method: Method, values: &Values<'_>, estimate: f64, alpha: f64) -> Option<Interval> {
+    if method == Method::PairedT && values.run_variance <= 0.0 {
+        let (lower, upper) = stats::fieller(&values.canary, &values.variant, 1.0 - 2.0 * alpha)?.limits?;
+        return Some(Interval { estimate, lower, upper });
+    }
     let limit = |share: f64, lower: bool| {
         let interval = means::spread(method, values, share).and_then(|spread| spread.interval(alpha));
         interval.map_or(f64::NAN, |i| if lower { i.lower } else { i.upper })

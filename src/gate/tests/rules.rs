@@ -181,7 +181,7 @@ fn stopped(stopping: Stopping) -> (Run, Vec<Event>, usize) {
     let asking = Asking { once: true, clustered: false };
     let terms = Terms::of(&header.tasks[0], &header.tasks, &run.policy, asking).expect("the task can be stopped");
     let mut course = Course::new(terms).expect("there are items");
-    let step = |item: usize| if item % 8 != 7 && item % 2 == 0 { Step::Loss } else { Step::Tie };
+    let step = |item: usize| if item % 8 != 7 && item.is_multiple_of(2) { Step::Loss } else { Step::Tie };
     let after = (0..1000).find_map(|item| course.take(step(item))).expect("it is plainly broken").after as usize;
     let mut events = run.events();
     let late = |event: &Event| match &event.kind {
@@ -266,6 +266,23 @@ fn scores_that_are_not_numbers_are_warned_of() {
     let decision = decided_by(events, &losing(0).policy);
     let warning = decision.warnings.iter().find(|w| w.code == Code::NotANumber).expect("one score is none");
     assert_eq!(warning.detail, "1 answer");
+}
+
+#[test]
+fn answers_that_vary_by_themselves_more_than_between_the_subjects_ask_for_repeats() {
+    let noisy = |turn: usize| (0..300).map(|i| if (i * 7 + turn * 5_usize).is_multiple_of(3) { 0.0 } else { 1.0 }).collect::<Vec<f64>>();
+    let still = |from: usize| (0..300).map(|i| if i % 8 == 7 || i < from { 0.0 } else { 1.0 }).collect::<Vec<f64>>();
+    let warned = |passes: [Vec<Vec<f64>>; 2]| {
+        let scores = Scores { passes, ..Scores::once(binary("arithmetic"), still(0), still(0)) };
+        let sheet = scores.sheet();
+        let mut record = Run::pair(300, |_, _| Reply::Right).record();
+        record.header.tasks = vec![sheet.task.clone()];
+        let decision = decide(&record, &Comparisons::of_sheets(&[sheet]), &Policy::new(Tolerance::Margin(0.3)));
+        decision.warnings.into_iter().find(|w| w.code == Code::Sampling)
+    };
+    let said = warned([vec![noisy(0), noisy(1)], vec![noisy(2), noisy(4)]]).expect("nothing else varies");
+    assert!(said.detail.contains("% of the variance of the difference"), "{}", said.detail);
+    assert!(warned([vec![still(0), still(0)], vec![still(40), still(41)]]).is_none());
 }
 
 #[test]
