@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::Record;
-use crate::domain::{MetricKind, Outcome, Role, SampleId, SubjectName, TaskCard, TaskName};
+use super::sheet::places;
+use crate::domain::{MetricKind, Outcome, Role, SubjectName, TaskCard, TaskName};
 use crate::metric::{PairedTimes, TimingSummary, ecdf, timing_summary};
 
 /// Steps of an empirical distribution: enough for a plot, few enough for a page.
@@ -93,9 +94,7 @@ struct Times<'a>(HashMap<(&'a SubjectName, &'a TaskName), Vec<Option<u64>>>);
 
 impl<'a> Times<'a> {
     fn of(record: &'a Record) -> Self {
-        let places: HashMap<&TaskName, HashMap<&SampleId, usize>> = scored(record)
-            .map(|card| (&card.name, record.samples_of(&card.name).iter().map(|sample| &sample.id).zip(0..).collect()))
-            .collect();
+        let places = places(record);
         let mut times = HashMap::new();
         // Repeats share batches with the first pass, or come long after it: one pass keeps the order of time.
         let first =

@@ -1,10 +1,11 @@
 //! Sheets: the scores of all subjects on one task, column by column, so that millions of items compare in little memory.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::Record;
-use crate::domain::{Answer, Finish, MetricKind, Outcome, Role, SampleId, SubjectName, TaskCard, UnitKey};
+use crate::domain::{Answer, Finish, MetricKind, Outcome, Role, SampleId, SubjectName, TaskCard, TaskName};
 
 /// What one answer was worth, as far as comparing needs to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -209,20 +210,19 @@ impl Sheet {
     /// The sheets of a record's tasks, without those that measure likelihood, in the plan's order.
     #[must_use]
     pub fn all(record: &Record) -> Vec<Self> {
+        let marks = marks(record);
         let tasks = record.header.tasks.iter().filter(|card| card.metric != MetricKind::Perplexity);
-        tasks.map(|card| Self::of(record, card)).collect()
+        tasks.map(|card| Self::of(record, card, &marks)).collect()
     }
 
-    fn of(record: &Record, task: &TaskCard) -> Self {
+    fn of(record: &Record, task: &TaskCard, marks: &Marks<'_>) -> Self {
         let cards = record.samples_of(&task.name);
-        let labelled = record.header.subjects.iter().any(|subject| subject.repeats > 1);
+        let labelled = is_labelled(record);
         let column = |subject: &SubjectName, repeat: u32| {
+            let nothing = || vec![Mark::default(); cards.len()];
+            let own = marks.get(&(&task.name, subject, repeat)).map_or_else(|| Cow::Owned(nothing()), Cow::Borrowed);
             let mut column = Column::with_capacity(cards.len());
-            for card in cards {
-                let (subject, task, sample) = (subject.clone(), task.name.clone(), card.id.clone());
-                let mark = mark(record.outcomes.get(&UnitKey { subject, task, sample, repeat }));
-                if labelled { column.push_labelled(mark) } else { column.push(mark) }
-            }
+            own.iter().for_each(|mark| if labelled { column.push_labelled(*mark) } else { column.push(*mark) });
             column
         };
         let passes = record.header.subjects.iter().map(|subject| Passes {
@@ -243,10 +243,40 @@ impl Sheet {
     }
 }
 
-fn mark(outcome: Option<&Outcome>) -> Mark {
-    let Some(Outcome::Scored { answer, score }) = outcome else { return Mark::default() };
+/// Where each sample of a task with scores stands among the task's.
+pub(super) fn places(record: &Record) -> HashMap<&TaskName, HashMap<&SampleId, usize>> {
+    let scored = record.header.tasks.iter().filter(|card| card.metric != MetricKind::Perplexity);
+    let ids = |card: &TaskCard| record.samples_of(&card.name).iter().map(|sample| &sample.id).zip(0..).collect();
+    scored.map(|card| (&card.name, ids(card))).collect()
+}
+
+/// What the answers of each pass of a subject over a task were worth, in the order of the samples.
+type Marks<'a> = HashMap<(&'a TaskName, &'a SubjectName, u32), Vec<Mark>>;
+
+/// One way through the record: looking each answer up would cost more than comparing them.
+fn marks(record: &Record) -> Marks<'_> {
+    let (places, labelled) = (places(record), is_labelled(record));
+    let mut marks = Marks::new();
+    for (unit, outcome) in &record.outcomes {
+        let Some(samples) = places.get(&unit.task) else { continue };
+        let Some(&place) = samples.get(&unit.sample) else { continue };
+        let pass = (&unit.task, &unit.subject, unit.repeat);
+        marks.entry(pass).or_insert_with(|| vec![Mark::default(); samples.len()])[place] = mark(outcome, labelled);
+    }
+    marks
+}
+
+/// Whether labels are kept: only where a subject is compared with itself.
+fn is_labelled(record: &Record) -> bool {
+    record.header.subjects.iter().any(|subject| subject.repeats > 1)
+}
+
+fn mark(outcome: &Outcome, labelled: bool) -> Mark {
+    let Outcome::Scored { answer, score } = outcome else { return Mark::default() };
     let mut hasher = DefaultHasher::new();
-    score.read.hash(&mut hasher);
+    if labelled {
+        score.read.hash(&mut hasher);
+    }
     Mark {
         value: Some(score.value),
         truncated: matches!(answer, Answer::Text { finish: Finish::Length, .. }),

@@ -195,7 +195,8 @@ impl Measured {
         if part.question.strict && part.pairs.sources().is_some() && !method::signs_agree(&part.pairs, &part.question, passes) {
             return Some(reasons::signs_disagree(&interval()));
         }
-        if method == Method::Betting && part.pairs.run_variance > 0.0 {
+        let allows = matches!(method, Method::PairedT | Method::ClusteredT);
+        if !allows && part.pairs.run_variance > 0.0 {
             return Some(reasons::shaken(&interval()));
         }
         (passes && !side::survives(part, method)).then(|| reasons::cut_off(part, &interval()))
@@ -269,9 +270,12 @@ fn too_few_sources(part: &Part<'_>, stand: Option<&Stand>) -> Option<(u64, u64)>
     if part.question.strict {
         return (have < FEWEST_STRICT).then_some((have, FEWEST_STRICT));
     }
+    if have >= FEWEST {
+        return None;
+    }
     let verdict = stand.map(Stand::verdict).filter(|verdict| *verdict != Verdict::Inconclusive);
     let agree = verdict.is_some_and(|v| method::signs_agree(&part.pairs, &part.question, v == Verdict::Pass));
-    (have < FEWEST && !agree).then_some((have, FEWEST))
+    (!agree).then_some((have, FEWEST))
 }
 
 /// Why the comparison is not valid, if it isn't.

@@ -80,7 +80,7 @@ fn items(n: u64) -> String {
 pub(super) fn warnings(record: &Record, comparisons: &Comparisons, policy: &Policy) -> Vec<Warning> {
     let canary = record.header.subjects.iter().find(|subject| subject.role == Role::Canary);
     if canary.is_none_or(|canary| canary.repeats < 2) {
-        let detail = "one canary, one pass: ask it twice by `repeats = 2` under [canary]".to_owned();
+        let detail = "one canary, one pass".to_owned();
         return vec![Warning { code: Code::NoAa, subject: None, task: None, detail }];
     }
     let mut warnings: Vec<Warning> = comparisons.noise.iter().filter_map(|noise| overdispersed(noise, record, policy)).collect();
@@ -165,7 +165,7 @@ mod tests {
         let decision = decided(&Run::pair(60, |_, _| Reply::Right));
         assert!(decision.subjects[0].findings.iter().all(|f| f.rule != Rule::Noise));
         let warned = decision.warnings.iter().find(|w| w.code == Code::NoAa).expect("one pass is warned of");
-        assert!(warned.detail.contains("repeats = 2"), "{}", warned.detail);
+        assert!(warned.code.remedy().contains("repeats = 2"), "{}", warned.code.remedy());
     }
 
     #[test]
