@@ -102,10 +102,11 @@ fn a_run_of_repeats_killed_at_any_moment_resumes_to_the_same_results() {
 #[test]
 fn a_run_that_ends_early_killed_at_any_moment_resumes_to_the_same_results() {
     let bench = Bench::new("kill-early");
-    bench.write("quantgate.toml", &plan("", "stopping = \"group-sequential\"\n"));
+    // With a margin this wide, ten of the twelve samples settle every task for everybody.
+    bench.write("quantgate.toml", &plan("", "stopping = \"group-sequential\"\n").replace("5pp", "90pp"));
     // Which answers come on top of what counts depends on when the run was killed.
     killed_and_resumed(&bench, 6);
     let run = journal_of(&bench.reports("whole")).expect("the whole run has a journal");
     let journal = fs::read_to_string(run).expect("it can be read");
-    assert!(journal.contains("\"event\":\"task-settled\""), "the control is settled early");
+    assert!(journal.contains("\"event\":\"task-settled\""), "tasks end early");
 }

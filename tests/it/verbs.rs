@@ -93,7 +93,7 @@ fn newest_in(reports: &Path) -> PathBuf {
 
 #[test]
 fn another_chance_of_the_same_models_is_told_and_a_plain_repetition_is_not() {
-    let bench = Bench::new("ledger");
+    let bench = Bench::new("chances");
     let reports = bench.reports("r");
     let ledger = || fs::read_to_string(reports.join("ledger.jsonl")).expect("there is a ledger").lines().count();
     let codes = |more: &[&str]| {

@@ -103,11 +103,11 @@ fn steps(samples: std::ops::Range<usize>) -> impl Strategy<Value = Vec<Step>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn curtailment_gives_the_verdict_of_all_samples(steps in steps(11..400), margin in 0.01..0.2_f64, strict in any::<bool>()) {
-        let terms = Terms { margin, strict: strict && steps.len() < 120, ..terms(steps.len() as u64, Stopping::None) };
+        let terms = Terms { margin, strict: strict && steps.len() < 80, ..terms(steps.len() as u64, Stopping::None) };
         if let Some(ending) = follow(terms, steps.iter().copied()) {
             prop_assert_eq!(ending.by, EarlyBy::Curtailment);
             prop_assert!(ending.after < terms.samples);
