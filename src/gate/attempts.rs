@@ -12,14 +12,9 @@ pub(super) fn warnings(record: &Record, policy: &Policy) -> Vec<Warning> {
     let header = &record.header;
     let variants = header.subjects.iter().filter(|subject| subject.role == Role::Variant);
     let mut warnings: Vec<Warning> = variants.flat_map(|variant| of_variant(record, policy, variant)).collect();
-    let mut of_run = |code, detail: &str| {
-        warnings.push(Warning { code, subject: None, task: None, detail: detail.to_owned() });
-    };
     if policy_digest(policy) != policy_digest(&header.policy) {
-        of_run(Code::PosthocMargin, "judged by another policy than the one in the run's plan");
-    }
-    if policy.stopping != header.policy.stopping && !record.settled.is_empty() {
-        of_run(Code::MultiLook, "the run ended early on some tasks by the rule of its own policy");
+        let detail = "judged by another policy than the one in the run's plan".to_owned();
+        warnings.push(Warning { code: Code::PosthocMargin, subject: None, task: None, detail });
     }
     warnings
 }

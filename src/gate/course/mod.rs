@@ -3,7 +3,8 @@
 //! Three rules can end it. *Curtailment* holds under every policy and costs no error: whatever is left could not turn the
 //! verdict. The *group-sequential* rule looks four times (Lan & DeMets 1983), with a betting process beside it for what is
 //! plainly broken. The *e-process* rule looks at every item (Waudby-Smith & Ramdas 2024). Items are taken in the plan's
-//! seeded random order, so what was asked stands for all; which item ends it depends on the items alone.
+//! seeded random order, so what was asked stands for all; which item ends it depends on the items alone. Which tasks take part,
+//! and at which levels, is said by [`Terms::of`]; all others are asked in full.
 
 mod looks;
 mod settled;
