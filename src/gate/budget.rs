@@ -111,7 +111,7 @@ fn measured(asked: &Asked<'_>, budget: &Budget) -> ((Verdict, String), Option<Va
     }
     let bounds = match budget.metric.as_str() {
         "flips.rate" => flips::rate(&part, budget.max),
-        "flips.excess" => flips::excess(&part),
+        "flips.excess" => flips::excess(&part, budget.max),
         _ => errors::ratio(&part),
     };
     match bounds {

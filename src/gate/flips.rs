@@ -49,16 +49,14 @@ fn interval(part: &Part<'_>, confidence: f64) -> Option<Interval> {
 }
 
 /// `flips.excess`: how much more often canary and variant differ than each differs from itself, 2·AB − AA − BB; never bounded
-/// more narrowly than what as many items without any difference allow. It needs at least two passes of both.
-pub(super) fn excess(part: &Part<'_>) -> Result<Bounds, Answer> {
+/// more narrowly than what as many items without any difference allow. It needs at least two passes of both to be kept: by one
+/// of the variant, AB − AA, it can only be shown to be broken, since a real change on hard items leaves that at 0.
+pub(super) fn excess(part: &Part<'_>, max: f64) -> Result<Bounds, Answer> {
     let invalid = |what: &str| (Verdict::Invalid, format!("flips.excess has a budget, but {what}"));
     let comparison = part.asked.comparison;
     let excess = comparison
         .excess
         .ok_or_else(|| invalid("the canary was asked once: set `repeats = 2` for the canary and for each variant"))?;
-    if excess.flip_bb.is_none() {
-        return Err(invalid("the variant was asked once, which tells nothing about its own noise: set `repeats = 2` for it"));
-    }
     let units = part.pairs.sources().unwrap_or(part.pairs.n());
     let interval = |confidence: f64| {
         let df = (units.max(2) - 1) as f64;
@@ -70,6 +68,13 @@ pub(super) fn excess(part: &Part<'_>) -> Result<Bounds, Answer> {
     };
     let tested = interval(part.question.confidence());
     let shown = Value { value: excess.excess, interval: Some(interval(SHOWN)) };
+    if excess.flip_bb.is_none() && tested.lower <= max {
+        let what = format!(
+            "flips.excess is {:.4} by one pass of the variant, which cannot show that it keeps within {max}: set `repeats = 2` for it",
+            excess.excess
+        );
+        return Err((Verdict::Inconclusive, what));
+    }
     let missing = 2.0 * part.pairs.missing.total() as f64 / part.samples().max(1) as f64;
     Ok(Bounds { shown, tested, whatever: (tested.upper + missing, tested.lower - missing), floor: 0 })
 }

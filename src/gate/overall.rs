@@ -8,7 +8,7 @@ use super::loss::{Asked, Measured};
 use super::method::{self, Pairs, Question, Spread, note_of};
 use super::wording::{count, interval as interval_text, percent, pp};
 use super::{Evidence, Finding, Loss, Method, Rule};
-use crate::domain::{Policy, Tolerance, Verdict};
+use crate::domain::{Policy, Stopping, Tolerance, Verdict};
 use crate::stats::{self, Interval, TaskEffect};
 
 /// Level at which tasks are said to move by different amounts.
@@ -98,8 +98,9 @@ struct Mean<'a> {
 
 impl<'a> Mean<'a> {
     fn of(asked: &[Asked<'a>], tolerance: Tolerance, policy: &Policy) -> Self {
-        // Of tasks that were stopped early at different levels, the strictest holds for their mean.
-        let alpha = asked.iter().map(|asked| asked.whole().question.alpha).fold(policy.alpha, f64::min);
+        // Of tasks that were looked at repeatedly, the strictest level holds for their mean; curtailment spends none.
+        let looked_at = asked.iter().filter(|_| policy.stopping != Stopping::None);
+        let alpha = looked_at.map(|asked| asked.whole().question.alpha).fold(policy.alpha, f64::min);
         let question = Question { tolerance, alpha, strict: policy.strict };
         let member = |asked: &Asked<'a>| {
             // By a margin, whatever the task's own tolerance: members are differences.
