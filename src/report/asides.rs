@@ -17,8 +17,8 @@ pub(super) fn floor(report: &Report) -> Option<String> {
     let points = |noise: &&&NoiseResult| report.unit_of(&noise.task) == Unit::Points && noise.delta.is_some();
     let most = floor.iter().filter(points).rev().max_by(|a, b| by_spread(a).total_cmp(&by_spread(b)));
     let most = most.map_or_else(String::new, |noise| {
-        let most = if floor.len() > 1 { format!(", at most on {}", noise.task) } else { String::new() };
-        format!("; Δ {} pp{most}", delta(noise.delta, Unit::Points))
+        let (largest, on) = if floor.len() > 1 { ("largest ", format!(", on {}", noise.task)) } else { ("", String::new()) };
+        format!("; {largest}Δ {} pp{on}", delta(noise.delta, Unit::Points))
     });
     Some(format!("The canary against itself ({passes} passes): {:.2} % of answers flip{most}.", 100.0 * flips))
 }
@@ -37,7 +37,7 @@ pub(super) fn early(report: &Report) -> Option<String> {
 
 /// What the p in the table is of.
 pub(super) fn of_p(report: &Report, lines: &[Line<'_>]) -> String {
-    let failing = if lines.iter().any(|line| line.answer() == Verdict::Fail) { ", for FAIL of a smaller one" } else { "" };
+    let failing = if lines.iter().any(|line| line.answer() == Verdict::Fail) { "; for FAIL a smaller one" } else { "" };
     let correction = match report.policy.family {
         Family::Holm => " (corrected by Holm)",
         Family::Hochberg => " (corrected by Hochberg)",
@@ -46,7 +46,7 @@ pub(super) fn of_p(report: &Report, lines: &[Line<'_>]) -> String {
         Family::None => "",
     };
     let correction = if lines.iter().any(Line::is_corrected) { correction } else { "" };
-    format!("p is of a loss as large as tolerated{failing}{correction}.")
+    format!("p tests a loss as large as what is tolerated{failing}{correction}.")
 }
 
 /// What the letters beside intervals mean; none where there are none.

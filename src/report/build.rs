@@ -91,7 +91,7 @@ impl From<&crate::gate::Warning> for WarningResult {
         Self {
             code: warning.code.word(),
             meaning: warning.code.meaning(),
-            remedy: "",
+            remedy: warning.code.remedy(),
             subject: warning.subject.clone(),
             task: warning.task.clone(),
             detail: warning.detail.clone(),

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use super::model::{FlippedItem, LatencyResult, Said, SampleRow, TimingResult, UnscoredResult};
 use crate::analysis::{self, Comparison, Comparisons, Counts, Latency, Record, TimingSummary, Unscored};
 use crate::domain::{
-    Answer, Attempt, EngineSpec, Finish, Identity, Outcome, Role, SampleCard, SampleId, SubjectName, TaskCard, TaskName, UnitKey,
+    Answer, Attempt, EngineSpec, Finish, Identity, MetricKind, Outcome, Role, SampleCard, SampleId, SubjectName, TaskCard,
+    TaskName, UnitKey,
 };
 use crate::gate::wording::cause_word;
 
@@ -99,9 +100,14 @@ impl Facts {
 
     /// Answers that there would have been, had every subject been asked every sample to the last.
     pub(super) fn whole(&self) -> usize {
-        let samples: usize = self.tasks.iter().map(|task| task.samples).sum();
-        self.subjects.iter().map(|subject| samples * subject.repeats as usize).sum()
+        let of = |repeats| self.tasks.iter().map(|task| task.samples * passes(task, repeats) as usize).sum::<usize>();
+        self.subjects.iter().map(|subject| of(subject.repeats)).sum()
     }
+}
+
+/// Passes over a task: documents are asked once.
+fn passes(task: &TaskCard, repeats: u32) -> u32 {
+    if task.metric == MetricKind::Perplexity { 1 } else { repeats.max(1) }
 }
 
 impl From<&Unscored> for UnscoredResult {
@@ -159,7 +165,7 @@ fn samples(record: &Record) -> Vec<SampleRow> {
         for (place, card) in record.samples_of(&task.name).iter().enumerate() {
             for subject in &record.header.subjects {
                 let settled = record.after(&subject.name, &task.name).is_some_and(|after| place >= after);
-                rows.extend((0..subject.repeats.max(1)).map(|repeat| SampleRow {
+                rows.extend((0..passes(task, subject.repeats)).map(|repeat| SampleRow {
                     task: task.name.clone(),
                     sample: card.id.clone(),
                     slice: card.slice.clone().unwrap_or_default(),

@@ -53,7 +53,7 @@ fn blank(finding: &Finding) -> FindingResult {
 
 fn of_loss(blank: FindingResult, loss: &Loss) -> FindingResult {
     let deff = match loss.method {
-        Some(Method::ClusteredTango { deff, .. }) => Some(deff),
+        Some(Method::ClusteredTango { deff, .. } | Method::ClusteredRatio { deff, .. }) => Some(deff),
         _ => None,
     };
     FindingResult {

@@ -151,9 +151,29 @@ impl Line<'_> {
         self.finding.and_then(|finding| finding.ratio)
     }
 
+    /// The share to keep and the canary's score that it is of, for a recovery.
+    pub(super) fn kept(&self) -> Option<(f64, f64)> {
+        let Some(Tolerance::Recovery(kept)) = self.finding.and_then(|finding| finding.tolerance) else { return None };
+        // What is tolerated is 1 − ρ of the canary's score.
+        self.margin().filter(|_| kept < 1.0).map(|margin| (kept, margin / (1.0 - kept))).filter(|(_, canary)| *canary > 0.0)
+    }
+
+    /// The ratio, or for a mean over tasks, which is judged by its difference, about the one that this comes to.
+    pub(super) fn about_ratio(&self) -> Option<Interval> {
+        let about = || {
+            let ((_, canary), d) = (self.kept()?, self.interval()?);
+            let over = |x: f64| 1.0 + x / canary;
+            Some(Interval { estimate: over(d.estimate), lower: over(d.lower), upper: over(d.upper) })
+        };
+        self.ratio().or_else(about)
+    }
+
     /// That in per cent.
     pub(super) fn recovery(&self) -> String {
-        ratio(self.ratio())
+        match self.ratio() {
+            None if self.task.is_none() && self.about_ratio().is_some() => format!("≈ {}", ratio(self.about_ratio())),
+            decided => ratio(decided),
+        }
     }
 
     /// The tolerated difference in the unit of the scores.
@@ -172,7 +192,7 @@ impl Line<'_> {
             },
         );
         match tolerance {
-            Some(Tolerance::Recovery(kept)) => format!("{} ({margin})", share(kept)),
+            Some(Tolerance::Recovery(kept)) => format!("{}, {margin}", share(kept)),
             _ => margin,
         }
     }
@@ -202,11 +222,8 @@ impl Line<'_> {
     }
 
     /// McNemar's mid-p of no difference; for scores that are not right or wrong, that of as many worse as better.
-    pub(super) fn p_none(&self) -> String {
-        match self.task.filter(|task| self.slice.is_none() && task.n > 0) {
-            Some(task) => p(task.p_mid),
-            None => NOTHING.to_owned(),
-        }
+    pub(super) fn p_none(&self) -> Option<String> {
+        self.task.filter(|task| self.slice.is_none() && task.n > 0).map(|task| p(task.p_mid))
     }
 
     /// How the interval that decided came about, where it is not the usual score interval.

@@ -19,19 +19,16 @@ pub(super) fn score(value: Option<f64>, unit: Unit) -> String {
     )
 }
 
-/// A difference with its sign: `−1.20`, in percentage points or in the score's own unit.
-pub(super) fn signed(difference: f64, unit: Unit) -> String {
-    match unit {
-        Unit::Points => signed_points(difference),
-        Unit::Score if difference > 0.0 => format!("+{}", number(difference)),
-        Unit::Score => number(difference),
-    }
-}
-
 /// `−1.20 [−2.10, −0.30]`, in percentage points or in the score's own unit.
 pub(super) fn delta(delta: Option<Interval>, unit: Unit) -> String {
-    let of = |d: Interval| format!("{} [{}, {}]", signed(d.estimate, unit), signed(d.lower, unit), signed(d.upper, unit));
-    delta.map_or_else(|| NOTHING.to_owned(), of)
+    let Some(Interval { estimate, lower, upper }) = delta else { return NOTHING.to_owned() };
+    let largest = estimate.abs().max(lower.abs()).max(upper.abs());
+    let decimals = [10.0, 1.0, 0.1].iter().position(|size| largest >= *size).map_or(4, |place| place + 1);
+    let signed = |x: f64| match unit {
+        Unit::Points => signed_points(x),
+        Unit::Score => format!("{x:+.decimals$}").replace('-', "−"),
+    };
+    format!("{} [{}, {}]", signed(estimate), signed(lower), signed(upper))
 }
 
 /// `98.7 [97.9, 99.5]`: variant over canary, in per cent.

@@ -23,7 +23,7 @@ pub fn render(report: &Report, width: usize) -> String {
     let mut notes: Vec<String> =
         report.worst_first().iter().flat_map(|s| s.distributions.iter().map(|d| distribution(s, d, width))).collect();
     notes.extend(report.worst_first().into_iter().filter_map(budgets).map(|line| wrap(&line, width, "  ")));
-    let asides = [asides::floor(report), asides::early(report), Some(legend(report, &lines, &table.columns))];
+    let asides = [asides::floor(report), asides::early(report), Some(legend(report, &lines, &table))];
     let asides: Vec<String> = asides.into_iter().flatten().map(|text| wrap(&text, width, "")).collect();
     let verdict = wrap(&format!("{}: {}", report.verdict, report.reason), width, "");
     let blocks = [table.text, notes.join("\n"), asides.join("\n"), warnings(report, width), subjects(report, width), verdict];
@@ -119,7 +119,7 @@ fn columns(lines: &[Line<'_>]) -> (Vec<Column>, Vec<Column>) {
         _ => true,
     });
     // Where every verdict rests on a ratio, the difference is the first that can be done without.
-    let by_ratio = lines.iter().all(|line| line.ratio().is_some());
+    let by_ratio = lines.iter().all(|line| line.about_ratio().is_some());
     let dispensable = by_ratio.then_some(Column::Delta).into_iter().chain(DISPENSABLE).collect();
     (columns, dispensable)
 }
@@ -128,12 +128,13 @@ fn columns(lines: &[Line<'_>]) -> (Vec<Column>, Vec<Column>) {
 struct Laid {
     text: String,
     columns: Vec<Column>,
+    wide: bool,
 }
 
 /// The table with as many columns as fit; no cell is ever broken or cut. Where not even the least fit, two lines a row.
 fn table(report: &Report, lines: &[Line<'_>], width: usize) -> Laid {
     if lines.is_empty() {
-        return Laid { text: String::new(), columns: Vec::new() };
+        return Laid { text: String::new(), columns: Vec::new(), wide: false };
     }
     let (mut columns, dispensable) = columns(lines);
     let mut dispensable = dispensable.into_iter();
@@ -143,7 +144,7 @@ fn table(report: &Report, lines: &[Line<'_>], width: usize) -> Laid {
         let widest = rows.iter().map(|row| row.chars().count()).max().unwrap_or(0);
         if widest <= width {
             let text = format!("{}\n{}\n{}", rows[0], "─".repeat(widest), rows[1..].join("\n"));
-            return Laid { text, columns };
+            return Laid { text, columns, wide };
         }
         if std::mem::take(&mut wide) {
             continue;
@@ -155,7 +156,7 @@ fn table(report: &Report, lines: &[Line<'_>], width: usize) -> Laid {
         let names = wrap(&format!("{} on {}", line.subject.name, line.name()), width, "  ");
         format!("{names}\n  {}", wrap(&format!("{} {}", line.delta(), line.verdict()), width - 2, "  "))
     });
-    Laid { text: stacked.collect::<Vec<_>>().join("\n"), columns: Vec::new() }
+    Laid { text: stacked.collect::<Vec<_>>().join("\n"), columns: Vec::new(), wide: false }
 }
 
 fn laid_out(report: &Report, lines: &[Line<'_>], columns: &[Column], wide: bool) -> Vec<String> {
@@ -197,7 +198,8 @@ fn budgets(subject: &SubjectResult) -> Option<String> {
     (!of.is_empty()).then(|| format!("{} budgets: {}", subject.name, of.join(", ")))
 }
 
-fn legend(report: &Report, lines: &[Line<'_>], columns: &[Column]) -> String {
+fn legend(report: &Report, lines: &[Line<'_>], table: &Laid) -> String {
+    let columns = &table.columns;
     let mut parts = vec![format!("{}.", phrase::sentence(&phrase::tolerances(&report.policy)))];
     if columns.contains(&Column::N) && lines.iter().any(Line::is_early) {
         parts.push("n a/b: certain after a of b items.".to_owned());
@@ -208,11 +210,17 @@ fn legend(report: &Report, lines: &[Line<'_>], columns: &[Column]) -> String {
     if columns.contains(&Column::Mark) {
         parts.extend(asides::of_marks(lines));
     }
-    if columns.contains(&Column::Flips) && lines.iter().any(Line::is_graded) {
+    // A wide heading says it by itself where it is so of every line.
+    let said = table.wide && lines.iter().all(Line::is_graded);
+    if columns.contains(&Column::Flips) && lines.iter().any(Line::is_graded) && !said {
         parts.push("Flips of scores that are not right or wrong: items worse/better.".to_owned());
     }
-    if lines.iter().any(|line| line.unit() == Unit::Score) {
-        parts.push("† in units of its score.".to_owned());
+    let own: Vec<&Line<'_>> = lines.iter().filter(|line| line.unit() == Unit::Score).collect();
+    if !own.is_empty() {
+        let mut margins: Vec<String> = own.iter().map(|line| line.tolerated()).collect();
+        margins.dedup();
+        let margin = if margins.len() == 1 { format!(" (tolerated: {})", margins[0]) } else { String::new() };
+        parts.push(format!("† in units of its score{margin}."));
     }
     if lines.iter().any(|line| !line.gates()) {
         parts.push("Lines with a verdict in brackets are shown and do not gate.".to_owned());

@@ -43,11 +43,11 @@ pub(super) struct Card {
 /// The table of a card.
 pub(super) struct Table {
     pub(super) confidence: String,
-    pub(super) points: bool,
-    pub(super) graded: bool,
+    pub(super) percent: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) flips: &'static str,
     pub(super) recovery: bool,
     pub(super) p: bool,
-    pub(super) needed: bool,
     pub(super) columns: usize,
     pub(super) rows: Vec<TaskRow>,
 }
@@ -61,13 +61,11 @@ pub(super) struct TaskRow {
     pub(super) canary: String,
     pub(super) variant: String,
     pub(super) delta: String,
-    pub(super) method: String,
     pub(super) recovery: String,
     pub(super) tolerated: String,
     pub(super) flips: String,
     pub(super) p: String,
-    pub(super) p_none: String,
-    pub(super) needed: String,
+    pub(super) tags: Vec<String>,
     pub(super) badge: Badge,
     pub(super) gating: bool,
     pub(super) reason: String,
@@ -137,16 +135,17 @@ fn is_listed(finding: &FindingResult) -> bool {
 fn table(report: &Report, subject: &SubjectResult) -> Table {
     let lines = lines::lines(report, subject);
     let recovery = lines.iter().any(|line| line.ratio().is_some());
-    let needed = lines.iter().any(|line| line.needed().is_some());
+    let points = lines.iter().all(|line| line.unit() == Unit::Points);
+    let graded = lines.iter().any(Line::is_task) && lines.iter().filter(|line| line.is_task()).all(Line::is_graded);
     let p = lines.iter().any(|line| line.p() != phrase::NOTHING);
     Table {
         confidence: format!("{:.0}", 100.0 * (1.0 - 2.0 * report.policy.alpha)),
-        points: lines.iter().all(|line| line.unit() == Unit::Points),
-        graded: !lines.is_empty() && lines.iter().filter(|line| line.is_task()).all(Line::is_graded),
+        percent: if points { " %" } else { "" },
+        unit: if points { " pp" } else { "" },
+        flips: if graded { "worse/better" } else { "lost/gained" },
         recovery,
         p,
-        needed,
-        columns: 9 + usize::from(recovery) + usize::from(needed) + usize::from(p),
+        columns: 8 + usize::from(recovery) + usize::from(p),
         rows: lines.iter().map(row).collect(),
     }
 }
@@ -160,17 +159,23 @@ fn row(line: &Line<'_>) -> TaskRow {
         canary: line.canary(),
         variant: line.variant(),
         delta: line.delta(),
-        method: line.marks().into_iter().map(|(_, word)| word).collect::<Vec<_>>().join(", "),
         recovery: line.recovery(),
         tolerated: unbroken(&line.tolerated()),
         flips: line.flips(),
         p: line.p(),
-        p_none: line.p_none(),
-        needed: line.needed().unwrap_or_default(),
+        tags: tags(line),
         badge: Badge::of(Some(line.answer())),
         gating: line.gates(),
         reason: line.finding.map_or_else(String::new, |f| unbroken(&phrase::sentence(&f.reason))),
     }
+}
+
+/// What a line says in small print: how its interval came about, the p of no change, the items that would tell.
+fn tags(line: &Line<'_>) -> Vec<String> {
+    let mut tags: Vec<String> = line.marks().into_iter().map(|(_, word)| word.to_owned()).collect();
+    tags.extend(line.p_none().map(|p| format!("no change: p\u{a0}{p}")));
+    tags.extend(line.needed().map(|needed| format!("to tell: {needed} items")));
+    tags
 }
 
 fn slices(task: &TaskResult) -> (String, Vec<SliceLine>) {

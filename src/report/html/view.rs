@@ -127,7 +127,7 @@ fn overview_row(report: &Report, subject: &SubjectResult, anchor: Option<String>
         bits: identity.map_or_else(none, |i| format!("{:.2}", i.bits_per_weight)),
         accuracy: own.map_or_else(none, |a| format!("{:.1} %", 100.0 * a)),
         delta: own.zip(canary).map_or_else(none, |(a, c)| format!("{} pp", signed_points(a - c))),
-        flips: if subject.tasks.iter().all(|t| t.n == 0) { none() } else { format!("{} / {}", flips.0, flips.1) },
+        flips: if subject.tasks.iter().all(|t| t.n == 0) { none() } else { format!("{} / {}", count(flips.0), count(flips.1)) },
         kld: moved.map_or_else(none, |m| phrase::number(m.kld_mean)),
         perplexity: ratio.unwrap_or_else(none),
     }

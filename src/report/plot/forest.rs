@@ -2,7 +2,7 @@
 
 use super::canvas::{Anchor, Face, Scale, steps, svg};
 use super::{BAND, BEYOND, Canvas, Figure, GRID, INK, MUTED, PlotError, cut, ticks, verdict_colour};
-use crate::domain::{Role, Tolerance};
+use crate::domain::Role;
 use crate::gate::wording::signed_points;
 use crate::report::lines::{self, Line};
 use crate::report::model::{Report, SubjectResult, Unit};
@@ -72,7 +72,7 @@ pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
 fn axis_of(lines: &[Line<'_>]) -> Axis {
     if lines.iter().any(|line| line.unit() == Unit::Score) {
         Axis::Multiples
-    } else if lines.iter().all(|line| line.ratio().is_some()) {
+    } else if lines.iter().all(|line| line.about_ratio().is_some()) {
         Axis::Recovery
     } else {
         Axis::Points
@@ -87,13 +87,8 @@ fn row_of<'a>(report: &Report, axis: Axis, line: Line<'a>) -> Row<'a> {
     match axis {
         Axis::Points => Row { line, interval: line.interval(), margin, noise },
         Axis::Recovery => {
-            let kept = match line.finding.and_then(|finding| finding.tolerance) {
-                Some(Tolerance::Recovery(kept)) => kept,
-                _ => 1.0,
-            };
-            // The tolerated difference is 1 − ρ of the canary's score.
-            let canary = if kept < 1.0 { margin / (1.0 - kept) } else { 1.0 };
-            let interval = line.ratio().map(|ratio| scaled(ratio, |x| x - 1.0));
+            let (kept, canary) = line.kept().unwrap_or((1.0, 1.0));
+            let interval = line.about_ratio().map(|ratio| scaled(ratio, |x| x - 1.0));
             Row { line, interval, margin: 1.0 - kept, noise: noise.map(divided(canary)) }
         }
         Axis::Multiples => {
@@ -151,7 +146,7 @@ fn draw_row(canvas: &Canvas<'_>, row: &Row<'_>, scale: Scale, top: i32) -> Resul
         whiskers(canvas, interval, scale, (y, colour))?;
     }
     let numbers = Face::of(13.0).anchor(Anchor::End);
-    let text = if row.line.ratio().is_some() { line.recovery() } else { line.delta() };
+    let text = if line.about_ratio().is_some() { line.recovery() } else { line.delta() };
     canvas.text(&text, (right + 210, y), numbers)?;
     canvas.text(&line.verdict(), (WIDTH, y), numbers.colour(colour))
 }
