@@ -23,6 +23,9 @@ pub(super) struct Line<'a> {
 /// How an interval came about, where it is not the usual score interval: a letter for a narrow table, and a word.
 pub(super) type Mark = (&'static str, &'static str);
 
+/// Above this, a number of items is not named: nobody has so many.
+const MOST: u64 = 1_000_000;
+
 const EXACT: Mark = ("e", "exact");
 const CLUSTERED: Mark = ("c", "clustered");
 const STUDENT: Mark = ("t", "Student’s t");
@@ -72,7 +75,9 @@ impl Line<'_> {
 
     /// In what its scores are read.
     pub(super) fn unit(&self) -> Unit {
-        self.task.map_or(Unit::Points, |task| task.unit)
+        let is_own = |task: &&TaskResult| task.gating && task.unit == Unit::Score;
+        let of_mean = || if self.subject.tasks.iter().any(|task| is_own(&task)) { Unit::Score } else { Unit::Points };
+        self.task.map_or_else(of_mean, |task| task.unit)
     }
 
     /// Whether lost and gained count items with a lower and a higher score.
@@ -132,6 +137,7 @@ impl Line<'_> {
         match (self.slice, self.task) {
             (Some(slice), _) => score(of_slice(slice).map(|i| i.estimate), self.unit()),
             (None, Some(task)) => score(of_task(task).map(|i| i.estimate), self.unit()),
+            (None, None) if self.unit() == Unit::Score => NOTHING.to_owned(),
             (None, None) => score(self.subject.mean_accuracy(of_task), Unit::Points),
         }
     }
@@ -242,6 +248,8 @@ impl Line<'_> {
 
     /// Items that would settle an open question.
     pub(super) fn needed(&self) -> Option<String> {
-        self.finding.and_then(|finding| finding.needed).map(|n| count(rough(n)))
+        self.finding
+            .and_then(|finding| finding.needed)
+            .map(|n| if n > MOST { "more than a million".to_owned() } else { count(rough(n)) })
     }
 }

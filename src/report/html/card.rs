@@ -174,7 +174,9 @@ fn row(line: &Line<'_>) -> TaskRow {
 fn tags(line: &Line<'_>) -> Vec<String> {
     let mut tags: Vec<String> = line.marks().into_iter().map(|(_, word)| word.to_owned()).collect();
     tags.extend(line.p_none().map(|p| format!("no change: p\u{a0}{p}")));
-    tags.extend(line.needed().map(|needed| format!("to tell: {needed} items")));
+    // The reason may already name the number.
+    let said = |needed: &String| line.finding.is_some_and(|f| f.reason.contains(needed.as_str()));
+    tags.extend(line.needed().filter(|needed| !said(needed)).map(|needed| format!("to tell: {needed} items")));
     tags
 }
 

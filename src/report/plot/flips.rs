@@ -36,9 +36,15 @@ pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
         }
         Ok(())
     })?;
-    let caption = "Items that the canary had right and the variant has wrong (−), the other way round (+), and the share of all \
-                   items that flipped. Equal losses and gains leave the accuracy as it was, yet the answers changed."
-        .to_owned();
+    let graded = subjects.iter().any(|subject| subject.tasks.iter().any(|task| task.graded));
+    let what = if graded {
+        "Items on which the variant does worse (−) and better (+)"
+    } else {
+        "Items that the canary had right and the variant has wrong (−), the other way round (+)"
+    };
+    let caption = format!(
+        "{what}, and the share of all items that flipped. Equal losses and gains leave the accuracy as it was, yet the answers changed."
+    );
     Ok(Some(Figure { name: "flips", title: "Answers that flipped", caption, svg }))
 }
 

@@ -32,8 +32,8 @@ struct Row<'a> {
     line: Line<'a>,
     interval: Option<Interval>,
     margin: f64,
-    /// What the canary differs from itself.
-    noise: Option<Interval>,
+    /// Twice the standard deviation of what the canary differs from itself.
+    noise: Option<f64>,
 }
 
 /// The lines of a subject.
@@ -60,7 +60,8 @@ pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
         }
         ruler(canvas, axis, scale, (TOP, y))
     })?;
-    let band = if report.floor().is_empty() { "" } else { " The band is what the canary differs from itself (95 %)." };
+    let band =
+        if report.floor().is_empty() { "" } else { " The band holds 95 % of the differences between two passes of the canary." };
     let caption = format!(
         "Each line is the {:.0} % interval that the verdict rests on; the dashed line is what is tolerated. PASS: the whole interval lies right \
          of it. FAIL: the whole interval lies left of it. An arrow says that the interval goes on outside the field.{band}",
@@ -81,18 +82,18 @@ fn axis_of(lines: &[Line<'_>]) -> Axis {
 
 fn row_of<'a>(report: &Report, axis: Axis, line: Line<'a>) -> Row<'a> {
     let task = line.task_name();
-    let noise = report.floor().into_iter().find(|noise| task == Some(&noise.task)).and_then(|noise| noise.delta);
+    let noise = report.floor().into_iter().find(|noise| task == Some(&noise.task)).and_then(|noise| noise.sd).map(|sd| 2.0 * sd);
     let margin = line.margin().unwrap_or(0.0);
-    let divided = |by: f64| move |i: Interval| scaled(i, |x| if by > 0.0 { x / by } else { 0.0 });
+    let over = |by: f64| move |x: f64| if by > 0.0 { x / by } else { 0.0 };
     match axis {
         Axis::Points => Row { line, interval: line.interval(), margin, noise },
         Axis::Recovery => {
             let (kept, canary) = line.kept().unwrap_or((1.0, 1.0));
             let interval = line.about_ratio().map(|ratio| scaled(ratio, |x| x - 1.0));
-            Row { line, interval, margin: 1.0 - kept, noise: noise.map(divided(canary)) }
+            Row { line, interval, margin: 1.0 - kept, noise: noise.map(over(canary)) }
         }
         Axis::Multiples => {
-            Row { line, interval: line.interval().map(divided(margin)), margin: 1.0, noise: noise.map(divided(margin)) }
+            Row { line, interval: line.interval().map(|i| scaled(i, over(margin))), margin: 1.0, noise: noise.map(over(margin)) }
         }
     }
 }
@@ -136,7 +137,7 @@ fn draw_row(canvas: &Canvas<'_>, row: &Row<'_>, scale: Scale, top: i32) -> Resul
     let margin = scale.at(-row.margin);
     canvas.block((left, top), (margin, top + ROW), BEYOND)?;
     if let Some(noise) = row.noise {
-        canvas.block((scale.at(noise.lower), top + 2), (scale.at(noise.upper), top + ROW - 2), BAND)?;
+        canvas.block((scale.at(-noise), top + 2), (scale.at(noise), top + ROW - 2), BAND)?;
     }
     canvas.line(vec![(scale.at(0.0), top), (scale.at(0.0), top + ROW)], GRID, 1)?;
     canvas.dashes((margin, top), (margin, top + ROW), INK)?;

@@ -246,7 +246,9 @@ fn a_canary_that_was_asked_twice_shows_what_it_differs_from_itself() {
     assert_eq!(report.floor().len(), 2);
     insta::assert_snapshot!("noise", text(&report, 100));
     let page = shown(&report, "report-of-noise");
-    assert!(page.contains("The canary against itself") && page.contains("The band is what the canary differs from itself"));
+    assert!(
+        page.contains("The canary against itself") && page.contains("The band holds 95 % of the differences between two passes")
+    );
     assert!(page.contains("#DCE6F2"), "the band is drawn");
     assert!(markdown::render(&report).contains("## The canary against itself"));
     let table = String::from_utf8(csv::metrics(&report).expect("a table")).expect("text");
