@@ -3,6 +3,7 @@
 mod architecture;
 mod bad_input;
 mod bench;
+mod compare;
 mod demo_model;
 mod escape;
 mod kill;
