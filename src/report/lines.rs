@@ -187,20 +187,23 @@ impl Line<'_> {
         self.finding.and_then(|finding| finding.limit).or_else(|| self.task.map(|task| task.margin))
     }
 
+    /// That in words.
+    pub(super) fn margin_text(&self) -> String {
+        let text = |margin| if self.unit() == Unit::Points { pp(margin) } else { score(Some(margin), Unit::Score) };
+        self.margin().map_or_else(|| NOTHING.to_owned(), text)
+    }
+
     /// What may be lost, in words; for a recovery with the difference that it comes to.
     pub(super) fn tolerated(&self) -> String {
-        let tolerance = self.finding.and_then(|finding| finding.tolerance);
-        let margin = self.margin().map_or_else(
-            || NOTHING.to_owned(),
-            |margin| match self.unit() {
-                Unit::Points => pp(margin),
-                Unit::Score => score(Some(margin), Unit::Score),
-            },
-        );
-        match tolerance {
-            Some(Tolerance::Recovery(kept)) => format!("{}, {margin}", share(kept)),
-            _ => margin,
+        match self.kept() {
+            Some((kept, _)) => format!("{}, {}", share(kept), self.margin_text()),
+            None => self.margin_text(),
         }
+    }
+
+    /// The same without the difference that a recovery comes to.
+    pub(super) fn tolerated_share(&self) -> String {
+        self.kept().map_or_else(|| self.tolerated(), |(kept, _)| share(kept))
     }
 
     /// `12/3`: lost and gained.

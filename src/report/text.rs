@@ -4,9 +4,9 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::asides;
 use super::lines::{self, Line};
-use super::model::{DistributionResult, Report, SubjectResult, Unit, WarningResult};
+use super::model::{DistributionResult, FindingResult, Report, SubjectResult, Unit, WarningResult};
 use super::phrase::{self, NOTHING, bytes, number, with_interval};
-use crate::domain::Role;
+use crate::domain::{Role, Verdict};
 use crate::gate::wording::list;
 
 /// Columns from which headings are spelled out and columns stand apart.
@@ -194,8 +194,26 @@ fn distribution(subject: &SubjectResult, distribution: &DistributionResult, widt
 
 /// What a subject's budgets came to; none where it has none.
 fn budgets(subject: &SubjectResult) -> Option<String> {
-    let of: Vec<String> = subject.budgets().map(|f| format!("{} {}", phrase::spent(f), f.verdict)).collect();
+    let budgets: Vec<&FindingResult> = subject.budgets().collect();
+    let of = budgets.chunk_by(|a, b| a.metric == b.metric && a.limit == b.limit).map(|same| match same {
+        [one] => format!("{} {}", phrase::spent(one), one.verdict),
+        many => spent_together(many),
+    });
+    let of: Vec<String> = of.collect();
     (!of.is_empty()).then(|| format!("{} budgets: {}", subject.name, of.join(", ")))
+}
+
+/// One budget on several tasks: `flips.rate on 7 tasks up to 0.0310 of 0.05: 6 PASS, 1 INCONCLUSIVE`.
+fn spent_together(findings: &[&FindingResult]) -> String {
+    let first = findings[0];
+    let (metric, n) = (first.metric.as_deref().unwrap_or(first.rule), findings.len());
+    let most = findings.iter().filter_map(|f| f.value).reduce(f64::max);
+    let most = most.map_or_else(String::new, |most| format!(" up to {}", number(most)));
+    let limit = first.limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+    let mut verdicts: Vec<Verdict> = findings.iter().map(|f| f.verdict).collect();
+    verdicts.sort_unstable();
+    let counts: Vec<String> = verdicts.chunk_by(|a, b| a == b).map(|same| format!("{} {}", same.len(), same[0])).collect();
+    format!("{metric} on {n} tasks{most}{limit}: {}", counts.join(", "))
 }
 
 fn legend(report: &Report, lines: &[Line<'_>], table: &Laid) -> String {

@@ -160,7 +160,7 @@ fn row(line: &Line<'_>) -> TaskRow {
         variant: line.variant(),
         delta: line.delta(),
         recovery: line.recovery(),
-        tolerated: unbroken(&line.tolerated()),
+        tolerated: unbroken(&line.tolerated_share()),
         flips: line.flips(),
         p: line.p(),
         tags: tags(line),
@@ -175,7 +175,9 @@ fn tags(line: &Line<'_>) -> Vec<String> {
     let mut tags: Vec<String> = line.marks().into_iter().map(|(_, word)| word.to_owned()).collect();
     tags.extend(line.p_none().map(|p| format!("no change: p\u{a0}{p}")));
     // The reason may already name the number.
-    let said = |needed: &String| line.finding.is_some_and(|f| f.reason.contains(needed.as_str()));
+    let said = |number: &String| line.finding.is_some_and(|f| f.reason.contains(number.as_str()));
+    let margin = line.kept().map(|(kept, _)| (kept, line.margin_text())).filter(|(_, margin)| !said(margin));
+    tags.extend(margin.map(|(kept, margin)| format!("{} is {margin}", phrase::share(kept))));
     tags.extend(line.needed().filter(|needed| !said(needed)).map(|needed| format!("to tell: {needed} items")));
     tags
 }

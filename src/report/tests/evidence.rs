@@ -242,6 +242,7 @@ fn a_canary_that_was_asked_twice_shows_what_it_differs_from_itself() {
     let mut policy = run().policy;
     policy.budgets.push(Budget { metric: "flips.excess".to_owned(), task: Some(TaskName::new("arithmetic")), max: 0.05 });
     let record = fold(repeated(run().events(), 40)).expect("the journal is consistent");
+    policy.budgets.push(Budget { metric: "flips.rate".to_owned(), task: None, max: 0.1 });
     let report = reported(&record, &policy, |_| ());
     assert_eq!(report.floor().len(), 2);
     insta::assert_snapshot!("noise", text(&report, 100));
