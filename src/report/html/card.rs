@@ -46,6 +46,7 @@ pub(super) struct Table {
     pub(super) percent: &'static str,
     pub(super) unit: &'static str,
     pub(super) flips: &'static str,
+    pub(super) delta: bool,
     pub(super) recovery: bool,
     pub(super) p: bool,
     pub(super) columns: usize,
@@ -137,15 +138,18 @@ fn table(report: &Report, subject: &SubjectResult) -> Table {
     let recovery = lines.iter().any(|line| line.ratio().is_some());
     let points = lines.iter().all(|line| line.unit() == Unit::Points);
     let graded = lines.iter().any(Line::is_task) && lines.iter().filter(|line| line.is_task()).all(Line::is_graded);
+    // Where every verdict rests on a ratio, the difference only takes its place.
+    let delta = !lines.iter().all(|line| line.about_ratio().is_some());
     let p = lines.iter().any(|line| line.p() != phrase::NOTHING);
     Table {
         confidence: format!("{:.0}", 100.0 * (1.0 - 2.0 * report.policy.alpha)),
         percent: if points { " %" } else { "" },
         unit: if points { " pp" } else { "" },
         flips: if graded { "worse/better" } else { "lost/gained" },
+        delta,
         recovery,
         p,
-        columns: 8 + usize::from(recovery) + usize::from(p),
+        columns: 7 + usize::from(delta) + usize::from(recovery) + usize::from(p),
         rows: lines.iter().map(row).collect(),
     }
 }
