@@ -119,7 +119,13 @@ fn of_canary(warnings: &mut Vec<Warning>, part: &Part<'_>) {
     }
     if let Some(band) = card.band.filter(|band| canary.estimate < band.low || canary.estimate > band.high) {
         let (low, high) = (100.0 * band.low, 100.0 * band.high);
-        warn(Code::Band, format!("canary {right:.1} % right, expected {low:.0} to {high:.0} %"));
+        warn(
+            Code::Band,
+            match part.pairs.means {
+                None => format!("canary {right:.1} % right, expected {low:.0} to {high:.0} %"),
+                Some(_) => format!("canary {:.3}, expected {} to {}", canary.estimate, band.low, band.high),
+            },
+        );
     }
 }
 

@@ -3,8 +3,8 @@
 use super::Method;
 use super::loss::{Measured, Part};
 use super::method::{Stand, T_FROM, UNBOUNDED_FROM};
-use super::wording::{count, interval as interval_text, plural, pp, rough, shares};
-use crate::domain::{Tolerance, Verdict};
+use super::wording::{confidence_text, count, interval as interval_text, plural, pp, rough, shares};
+use crate::domain::{MetricKind, Tolerance, Verdict};
 use crate::stats::Annotation;
 
 /// Above this, a number of items is not named: nobody has so many.
@@ -119,10 +119,10 @@ pub(super) fn of(part: &Part<'_>, measured: &Measured, stand: &Stand, verdict: V
     let whole = match (verdict, part.question.tolerance) {
         (Verdict::Pass, Tolerance::Margin(margin)) => match note {
             Some(Annotation::DetectableRegressionWithinMargin) => {
-                format!("it is worse ({interval}), but by less than the margin of {}", pp(margin))
+                format!("it is worse ({interval}), but by less than the margin of {}", amount(part, margin))
             }
             Some(Annotation::Improvement) => format!("it is better than the canary ({interval})"),
-            _ => format!("any loss is smaller than the margin of {} ({interval})", pp(margin)),
+            _ => format!("any loss is smaller than the margin of {} ({interval})", amount(part, margin)),
         },
         (Verdict::Pass, Tolerance::Recovery(_)) => match note {
             Some(Annotation::DetectableRegressionWithinMargin) => {
@@ -131,7 +131,9 @@ pub(super) fn of(part: &Part<'_>, measured: &Measured, stand: &Stand, verdict: V
             Some(Annotation::Improvement) => format!("it is better than the canary ({interval})"),
             _ => format!("it keeps more than {} ({interval})", kept(part)),
         },
-        (Verdict::Fail, Tolerance::Margin(margin)) => format!("it loses more than the margin of {} ({interval})", pp(margin)),
+        (Verdict::Fail, Tolerance::Margin(margin)) => {
+            format!("it loses more than the margin of {} ({interval})", amount(part, margin))
+        }
         (Verdict::Fail, Tolerance::Recovery(_)) => format!("it keeps less than {} ({interval})", kept(part)),
         _ => open(part, measured, stand, &interval),
     };
@@ -148,7 +150,7 @@ pub(super) fn elsewhere(part: &Part<'_>, interval: &str) -> String {
 /// What is to be kept: `99 % of the canary's score, here a loss of 0.62 pp`.
 fn kept(part: &Part<'_>) -> String {
     let share = part.question.share().unwrap_or(1.0);
-    format!("{} of the canary's score, here a loss of {}", super::wording::percent(share), pp(part.margin()))
+    format!("{} of the canary's score, here a loss of {}", super::wording::percent(share), amount(part, part.margin()))
 }
 
 /// What another policy's early stop leaves.
@@ -163,7 +165,7 @@ fn stopped(part: &Part<'_>) -> String {
 
 /// Why the data cannot tell, and what would.
 fn open(part: &Part<'_>, measured: &Measured, stand: &Stand, interval: &str) -> String {
-    let (n, margin) = (part.pairs.n(), pp(part.margin()));
+    let (n, margin) = (part.pairs.n(), amount(part, part.margin()));
     let loss = match part.question.tolerance {
         Tolerance::Margin(_) => format!("a loss of {margin}"),
         Tolerance::Recovery(share) => format!("a loss of {margin}, which leaves {}", super::wording::percent(share)),
@@ -194,7 +196,10 @@ pub(super) fn interval(part: &Part<'_>, method: Method, stand: &Stand) -> String
     let confidence = part.question.confidence();
     let text = match stand.ratio {
         Some(ratio) => shares(ratio, confidence),
-        None => interval_text(stand.delta, confidence),
+        None if in_points(part) => interval_text(stand.delta, confidence),
+        None => {
+            format!("{} interval {} to {}", confidence_text(confidence), signed(stand.delta.lower), signed(stand.delta.upper))
+        }
     };
     match method {
         Method::FayLumbard => format!("exact {text}"),
@@ -202,6 +207,29 @@ pub(super) fn interval(part: &Part<'_>, method: Method, stand: &Stand) -> String
         Method::ClusteredTango { .. } | Method::ClusteredRatio { .. } | Method::ClusteredT => format!("clustered {text}"),
         Method::Tango | Method::RatioScore | Method::PairedT | Method::Mover => text,
     }
+}
+
+/// Whether a task's scores lie between 0 and 1, so that their differences read as percentage points.
+fn in_points(part: &Part<'_>) -> bool {
+    let card = part.asked.card;
+    card.metric == MetricKind::Accuracy || card.range.is_some_and(|(low, high)| low >= 0.0 && high <= 1.0)
+}
+
+/// A loss in the unit of the task's scores.
+fn amount(part: &Part<'_>, loss: f64) -> String {
+    if in_points(part) { pp(loss) } else { own_unit(loss) }
+}
+
+/// A number in a unit of its own, without zeros at its end.
+fn own_unit(value: f64) -> String {
+    let text = format!("{:.3}", value.abs());
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// The same with its sign.
+fn signed(value: f64) -> String {
+    let sign = if value < 0.0 { "−" } else { "+" };
+    format!("{sign}{}", own_unit(value))
 }
 
 /// Whose answers have no score, and why.

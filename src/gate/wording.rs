@@ -1,6 +1,6 @@
 //! Words and numbers as a person reads them: signed points, grouped counts, the sentences of a verdict.
 
-use super::{Finding, SubjectDecision};
+use super::{Finding, Rule, SubjectDecision};
 use crate::analysis::Unscored;
 use crate::domain::{CauseKind, Tolerance, Verdict};
 use crate::stats::Interval;
@@ -133,7 +133,8 @@ pub(super) fn subject_reason(verdict: Verdict, findings: &[Finding]) -> String {
         };
     }
     let mut guilty: Vec<&Finding> = findings.iter().filter(|f| f.gating && f.verdict == verdict).collect();
-    guilty.sort_by(|a, b| b.severity().total_cmp(&a.severity()));
+    // A task says more than the mean that it is part of.
+    guilty.sort_by(|a, b| (a.rule == Rule::Overall).cmp(&(b.rule == Rule::Overall)).then(b.severity().total_cmp(&a.severity())));
     let more = guilty.len() as u64 - 1;
     let also = if more == 0 { String::new() } else { format!(" (and {more} more {})", plural(more, "finding")) };
     format!("{}{also}.", about(guilty[0]))

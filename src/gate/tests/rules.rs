@@ -270,7 +270,8 @@ fn scores_that_are_not_numbers_are_warned_of() {
 
 #[test]
 fn answers_that_vary_by_themselves_more_than_between_the_subjects_ask_for_repeats() {
-    let noisy = |turn: usize| (0..300).map(|i| if (i * 7 + turn * 5_usize).is_multiple_of(3) { 0.0 } else { 1.0 }).collect::<Vec<f64>>();
+    let noisy =
+        |turn: usize| (0..300).map(|i| if (i * 7 + turn * 5_usize).is_multiple_of(3) { 0.0 } else { 1.0 }).collect::<Vec<f64>>();
     let still = |from: usize| (0..300).map(|i| if i % 8 == 7 || i < from { 0.0 } else { 1.0 }).collect::<Vec<f64>>();
     let warned = |passes: [Vec<Vec<f64>>; 2]| {
         let scores = Scores { passes, ..Scores::once(binary("arithmetic"), still(0), still(0)) };
