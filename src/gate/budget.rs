@@ -3,9 +3,9 @@
 use super::{Case, Evidence, Finding, Rule, Spent, documents, errors, flips};
 use crate::analysis::Comparison;
 use crate::domain::{Budget, Measured, MetricKind, TaskCard, TaskName, Verdict};
-use crate::stats::Interval;
+use crate::stats::{FEWEST_UNITS, Interval};
 
-use super::loss::{Asked, FEWEST, MOST_MISSING};
+use super::loss::{Asked, MOST_MISSING};
 use super::wording::{confidence_text, count, plural, without_score};
 
 /// One finding for each budget and each task that it is about; those of times are the latency rule's.
@@ -105,8 +105,8 @@ fn measured(asked: &Asked<'_>, budget: &Budget) -> ((Verdict, String), Option<Va
         return ((Verdict::Invalid, format!("{who}, too many for a verdict")), None);
     }
     let n = part.pairs.n();
-    if n < FEWEST {
-        let what = format!("{} {} cannot tell anything: at least {FEWEST} are needed", count(n), plural(n, "item"));
+    if n < FEWEST_UNITS {
+        let what = format!("{} {} cannot tell anything: at least {FEWEST_UNITS} are needed", count(n), plural(n, "item"));
         return ((Verdict::Inconclusive, what), None);
     }
     let bounds = match budget.metric.as_str() {

@@ -1,12 +1,11 @@
 //! Budgets of documents: a metric of the distribution must be shown to keep within its limit.
 
 use super::budget::{Value, finding, in_brackets, untestable};
-use super::method::T_FROM;
 use super::wording::{count, plural, without_score};
 use super::{Case, Finding};
 use crate::analysis::{Displacement, DistributionComparison, Likelihood};
 use crate::domain::{Budget, MetricKind, TaskName, Verdict};
-use crate::stats::{self, Interval, Resampling};
+use crate::stats::{self, Interval, Resampling, T_FROM};
 
 /// Fewest documents with which a budget can be kept: with fewer, an interval over documents is too rough.
 const FEWEST: u64 = 30;

@@ -5,12 +5,8 @@ use super::method::{self, Pairs, Question, Stand};
 use super::{Evidence, Finding, Loss, Method, Rule, reasons, side};
 use crate::analysis::{Comparison, SliceRow};
 use crate::domain::{Policy, TaskCard, Tolerance, Verdict};
-use crate::stats::Interval;
+use crate::stats::{FEWEST_CLUSTERS_STRICT, FEWEST_UNITS, Interval, T_FROM};
 
-/// Fewest pairs, and fewest clusters, that are judged at all.
-pub(super) const FEWEST: u64 = 10;
-/// Fewest clusters of which a strict policy accepts an answer.
-const FEWEST_STRICT: u64 = 30;
 /// Largest share of missing pairs that bounds are drawn for.
 pub(super) const MOST_MISSING: f64 = 0.01;
 /// Level at which missing halves are said to lie on one side.
@@ -160,7 +156,7 @@ impl Measured {
             return (Verdict::Invalid, fault);
         }
         let n = part.pairs.n();
-        if n < FEWEST {
+        if n < FEWEST_UNITS {
             return (Verdict::Inconclusive, reasons::too_few(n));
         }
         if let Some(few) = too_few_sources(part, self.stand.as_ref()) {
@@ -259,7 +255,7 @@ fn is_unbounded(part: &Part<'_>) -> bool {
 /// Scores without bounds need many units and a bootstrap of one mind with t; a strict policy accepts none.
 fn unbounded_may_decide(part: &Part<'_>, passes: bool) -> bool {
     let units = part.pairs.sources().unwrap_or(part.pairs.n());
-    let enough = units >= method::UNBOUNDED_FROM && part.pairs.differing() >= method::T_FROM && !part.question.strict;
+    let enough = units >= method::UNBOUNDED_FROM && part.pairs.differing() >= T_FROM && !part.question.strict;
     enough && method::bootstrap_agrees(&part.pairs.complete(), &part.question, passes)
 }
 
@@ -268,14 +264,14 @@ fn unbounded_may_decide(part: &Part<'_>, passes: bool) -> bool {
 fn too_few_sources(part: &Part<'_>, stand: Option<&Stand>) -> Option<(u64, u64)> {
     let have = part.pairs.sources()?;
     if part.question.strict {
-        return (have < FEWEST_STRICT).then_some((have, FEWEST_STRICT));
+        return (have < FEWEST_CLUSTERS_STRICT).then_some((have, FEWEST_CLUSTERS_STRICT));
     }
-    if have >= FEWEST {
+    if have >= FEWEST_UNITS {
         return None;
     }
     let verdict = stand.map(Stand::verdict).filter(|verdict| *verdict != Verdict::Inconclusive);
     let agree = verdict.is_some_and(|v| method::signs_agree(&part.pairs, &part.question, v == Verdict::Pass));
-    (!agree).then_some((have, FEWEST))
+    (!agree).then_some((have, FEWEST_UNITS))
 }
 
 /// Why the comparison is not valid, if it isn't.
@@ -290,7 +286,7 @@ fn fault(part: &Part<'_>) -> Option<String> {
     }
     // A variant that is plainly broken ends a task after few samples, from which the canary's skill is hard to tell.
     let broken = part.settled().is_some_and(|settled| settled.verdict == Verdict::Fail);
-    (!broken && part.pairs.n() >= FEWEST && cannot_do(part)).then(|| reasons::canary_cannot(part))
+    (!broken && part.pairs.n() >= FEWEST_UNITS && cannot_do(part)).then(|| reasons::canary_cannot(part))
 }
 
 /// Whether the canary's score is not told from guessing, so that there is nothing to lose.

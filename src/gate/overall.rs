@@ -196,7 +196,7 @@ impl<'a> Mean<'a> {
             p_fail: fast.then(p_fail),
             p_fail_adjusted: None,
             n: self.tasks.iter().map(|task| task.pairs.n()).sum(),
-            floor: super::loss::FEWEST * self.tasks.len() as u64,
+            floor: stats::FEWEST_UNITS * self.tasks.len() as u64,
             needed: None,
             note: note_of(delta, 0.0, verdict),
             early: None,

@@ -2,10 +2,10 @@
 
 use super::Method;
 use super::loss::{Measured, Part};
-use super::method::{Stand, T_FROM, UNBOUNDED_FROM};
+use super::method::{Stand, UNBOUNDED_FROM};
 use super::wording::{confidence_text, count, interval as interval_text, plural, pp, rough, shares};
 use crate::domain::{MetricKind, Tolerance, Verdict};
-use crate::stats::Annotation;
+use crate::stats::{Annotation, FEWEST_UNITS, T_FROM};
 
 /// Above this, a number of items is not named: nobody has so many.
 const MOST_PRACTICAL: u64 = 1_000_000;
@@ -25,7 +25,7 @@ pub(super) fn untestable(part: &Part<'_>) -> String {
 
 /// Too few pairs.
 pub(super) fn too_few(n: u64) -> String {
-    format!("{} cannot tell anything: at least {} are needed", items(n), super::loss::FEWEST)
+    format!("{} cannot tell anything: at least {} are needed", items(n), FEWEST_UNITS)
 }
 
 /// Too few clusters.

@@ -14,6 +14,7 @@ mod distributions;
 mod divergence;
 mod exact_power;
 mod fay;
+mod floors;
 mod incomplete_beta;
 mod mcnemar;
 mod mean;
@@ -50,6 +51,7 @@ pub use distributions::{
 pub use divergence::{DocumentErrors, KldStats, TokenColumns, kld_stats};
 pub use exact_power::{ExactPower, NiPower, exact_power_mcnemar, ni_power};
 pub use fay::{fay_diff, fay_p};
+pub use floors::{BETS, FEWEST_CLUSTERS_STRICT, FEWEST_UNITS, SUPPOSED_ICC, T_FROM, bets, least_bets};
 pub use incomplete_beta::{beta_cdf, beta_quantile};
 pub use mcnemar::{DiscordantEffects, Mcnemar, discordant_effects, mcnemar};
 pub use mean::{Fieller, PairedMean, fieller, log_ratio_delta, log_ratio_latency, paired_t};

@@ -1,11 +1,9 @@
 //! Looks at a tally: the score of the pairs so far against a boundary, by the same methods as a verdict over all of them.
 
 use crate::domain::Step;
-use crate::stats::{self, GroupSequential, PairTable};
+use crate::stats::{self, GroupSequential, PairTable, SCORE_FROM};
 
-/// Below this many pairs the score is not trusted, and the exact test decides.
-const SCORE_FROM: u64 = 50;
-/// Up to this many samples the missing ones can leave fewer pairs than that.
+/// Up to this many samples the missing ones can leave fewer pairs than [`SCORE_FROM`].
 const SCORE_SURE: u64 = 52;
 /// What a verdict about samples that are not there yet must be ahead by, so that rounding cannot turn it.
 const SLACK: f64 = 1e-9;

@@ -18,8 +18,8 @@ pub use terms::{Asking, Terms};
 
 use super::EarlyBy;
 use crate::domain::{Step, Stopping, Verdict};
+use crate::stats::FEWEST_UNITS;
 use looks::{Look, Tally, Test};
-use terms::FEWEST;
 use wealth::{Side, Wealth};
 
 /// Share of a FAIL's error rate that goes to the betting process beside group-sequential looks.
@@ -60,7 +60,7 @@ impl Course {
     /// A course at its beginning. None where its samples are too few for any rule (ten or less).
     #[must_use]
     pub fn new(terms: Terms) -> Option<Self> {
-        if terms.samples <= FEWEST {
+        if terms.samples <= FEWEST_UNITS {
             return None;
         }
         let Terms { samples, margin, alpha, alpha_fail, strict, stopping } = terms;
@@ -83,7 +83,7 @@ impl Course {
     pub fn take(&mut self, step: Step) -> Option<Ending> {
         if self.ending.is_none() && self.tally.seen < self.terms.samples {
             self.tally.take(step);
-            if self.tally.complete() >= FEWEST {
+            if self.tally.complete() >= FEWEST_UNITS {
                 self.ending = self.look().or_else(|| self.bet()).or_else(|| self.curtail());
             }
         }

@@ -1,9 +1,7 @@
 //! The terms of early stopping: which tasks take part in it, and at which levels.
 
 use crate::domain::{Budget, Family, Measured, MetricKind, Policy, Stopping, TaskCard, Tolerance};
-
-/// Fewest pairs that anything is decided on.
-pub(super) const FEWEST: u64 = 10;
+use crate::stats::FEWEST_UNITS;
 
 /// What is known of a task beyond its card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +50,7 @@ impl Terms {
         let alone = policy.overall.is_none() && sliced(card) == 0 && !policy.budgets.iter().any(needed);
         let plain = card.metric == MetricKind::Accuracy && asking.once && !asking.clustered;
         let usable = margin > 0.0 && margin < 1.0 && policy.alpha > 0.0 && policy.alpha < 0.5;
-        if !(gates(card) && alone && plain && usable && card.samples as u64 > FEWEST) {
+        if !(gates(card) && alone && plain && usable && card.samples as u64 > FEWEST_UNITS) {
             return None;
         }
         let claims = cards.iter().map(|card| usize::from(gates(card)) + sliced(card)).sum();

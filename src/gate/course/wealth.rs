@@ -1,7 +1,6 @@
 //! The wealth of bets on one side of a margin, from counts alone: whatever the order, the same number to the last bit.
 
-/// Bets in the mixture.
-const BETS: u32 = 20;
+use crate::stats;
 
 /// Which way the bets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,9 +39,8 @@ impl Wealth {
             Side::Pass => (share * ((x - mu) / mu)).ln_1p(),
             Side::Fail => (share * ((mu - x) / (1.0 - mu))).ln_1p(),
         };
-        let shares = (1..=BETS).map(|g| f64::from(g) / f64::from(BETS + 1));
         let bet = |share| Bet { loss: growth(share, 0.0), gain: growth(share, 1.0), tie: growth(share, 0.5) };
-        let bets: Vec<Bet> = shares.map(bet).collect();
+        let bets: Vec<Bet> = stats::bets().map(bet).collect();
         let most = bets.iter().map(|bet| bet.loss.max(bet.gain)).fold(0.0, f64::max);
         Self { bets, threshold: -alpha.ln(), most }
     }
@@ -66,7 +64,7 @@ impl Wealth {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::Betting;
+    use crate::stats::{BETS, Betting};
 
     #[test]
     fn wealth_from_counts_is_that_of_the_bets_one_by_one() {

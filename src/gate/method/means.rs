@@ -1,10 +1,10 @@
 //! Numbers: Student's t over items, CR2 over clusters, the betting bound where few differ or nothing may be assumed.
 
 use super::scores::Values;
-use super::{BETS, Question, Stand};
+use super::{Question, Stand};
 use crate::domain::Tolerance;
 use crate::gate::Method;
-use crate::stats::{self, Betting, Interval, Resampling};
+use crate::stats::{self, BETS, Betting, Interval, Resampling};
 
 /// Where numbers stand against a margin. None where nothing varies, unless by betting.
 pub(super) fn stand(method: Method, values: &Values<'_>, margin: f64, alpha: f64) -> Option<Stand> {

@@ -20,19 +20,10 @@ pub(super) use stand::{Stand, note_of, touches};
 
 use super::Method;
 use crate::domain::Tolerance;
-use crate::stats::{self, Interval, PairTable};
+use crate::stats::{self, Interval, PairTable, SCORE_FROM, SUPPOSED_ICC, T_FROM};
 
-/// Below this many pairs no score is trusted, and an exact method decides.
-pub(super) const SCORE_FROM: u64 = stats::SCORE_FROM;
-/// From so many differing pairs on a t interval may decide.
-pub(super) const T_FROM: u64 = 20;
 /// Unbounded scores are judged from so many units on.
 pub(super) const UNBOUNDED_FROM: u64 = 100;
-/// How alike the items of a cluster are at least taken to be, since few flips do not tell: the share of the variance that
-/// lies between clusters.
-const SUPPOSED_ICC: f64 = 0.1;
-/// Bets of the betting bound.
-const BETS: u32 = 20;
 
 /// What is asked of pairs.
 #[derive(Clone, Copy, Debug)]

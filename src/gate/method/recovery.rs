@@ -5,7 +5,7 @@
 //! are judged by B − ρ₀A (Fieller 1954), by t where enough of them differ, else by betting.
 
 use super::scores::Values;
-use super::{BETS, Question, Stand, binary, means};
+use super::{Question, Stand, binary, means};
 use crate::gate::Method;
 use crate::stats::{self, Interval, PairTable};
 
@@ -97,9 +97,4 @@ impl Values<'_> {
         let (canary, variant, clusters) = (canary.into(), variant.into(), Vec::new().into());
         Self { canary, variant, clusters, range: Some((0.0, 1.0)), run_variance: 0.0 }
     }
-}
-
-/// The grid of bets as shares of the largest safe one.
-pub(super) fn bets() -> impl Iterator<Item = f64> {
-    (1..=BETS).map(|g| f64::from(g) / f64::from(BETS + 1))
 }

@@ -1,9 +1,9 @@
 //! How many pairs a claim takes: the fewest that could ever show it, and those that probably would.
 
-use super::{BETS, Pairs, Question, SCORE_FROM, Scores, T_FROM, UNBOUNDED_FROM, means, recovery};
+use super::{Pairs, Question, Scores, UNBOUNDED_FROM, means};
 use crate::domain::Tolerance;
 use crate::gate::Method;
-use crate::stats;
+use crate::stats::{self, SCORE_FROM, T_FROM};
 
 /// Power at which a needed number of items is computed.
 const POWER: f64 = 0.8;
@@ -78,18 +78,7 @@ fn by_bets(pairs: &Pairs<'_>, question: &Question) -> u64 {
         }
         Tolerance::Recovery(share) => margin(pairs, question) / (high - share * low).max(high - low),
     };
-    let wealth = |n: f64| recovery::bets().map(|bet| (n * (bet * gain).ln_1p()).exp()).sum::<f64>() / f64::from(BETS);
-    let enough = |n: u64| wealth(n as f64) > 1.0 / question.alpha;
-    if gain.is_nan() || gain <= 0.0 {
-        return u64::MAX;
-    }
-    let Some(many) = (0..63).map(|power| 1_u64 << power).find(|&n| enough(n)) else { return u64::MAX };
-    let (mut few, mut many) = (many / 2, many);
-    while many - few > 1 {
-        let middle = few + (many - few) / 2;
-        if enough(middle) { many = middle } else { few = middle }
-    }
-    many
+    stats::least_bets(gain, question.alpha)
 }
 
 /// Pairs that would show the loss to be within what is tolerated, if it is what it seems; none where it seems not to be.

@@ -4,18 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::{MetricKind, Policy, RequestKind, Sample, Subject, Task, TaskName, Tolerance};
 use crate::plan::{PlannedTask, rules};
-use crate::stats::{self, SCORE_FROM};
-
-/// Fewest items, and fewest clusters, that are judged at all.
-const FEWEST: u64 = 10;
-/// Fewest clusters of which a strict policy accepts an answer.
-const FEWEST_STRICT: u64 = 30;
-/// Fewest items that differ for a t interval to decide.
-const DIFFERING: u64 = 20;
-/// How alike the items of a cluster are taken to be before the data tell: the share of the variance between clusters.
-const SUPPOSED_ICC: f64 = 0.1;
-/// Bets of the betting bound.
-const BETS: u32 = 20;
+use crate::stats::{self, FEWEST_CLUSTERS_STRICT, FEWEST_UNITS, SCORE_FROM, SUPPOSED_ICC, T_FROM};
 
 /// Samples that share clusters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -140,7 +129,7 @@ impl Design {
     /// Why it can never pass, whatever is answered; none where it can. Of a canary that is right on a share `canary`.
     #[must_use]
     pub fn never(&self, canary: f64) -> Option<Never> {
-        let clusters = if self.strict { FEWEST_STRICT } else { FEWEST };
+        let clusters = if self.strict { FEWEST_CLUSTERS_STRICT } else { FEWEST_UNITS };
         if self.clusters.is_some_and(|own| own.count < clusters) {
             return Some(Never::Clusters { least: clusters });
         }
@@ -168,15 +157,15 @@ impl Design {
             Test::Ratio(None) => above(stats::normal_quantile(1.0 - self.alpha).powi(2) * each).max(SCORE_FROM),
             Test::Clustered(clusters) | Test::Ratio(Some(clusters)) => above(clusters.deff * square(clusters) * each),
             Test::Bets(_) if self.strict || !self.numeric => bets(),
-            Test::Mean(_) | Test::Bets(_) => bets().min(DIFFERING),
+            Test::Mean(_) | Test::Bets(_) => bets().min(T_FROM),
         };
-        least.max(FEWEST)
+        least.max(FEWEST_UNITS)
     }
 
     /// What will judge the samples there are, of which about so many will differ; enough of them where none is said.
     pub(super) fn test(&self, differing: Option<f64>) -> Test {
         let (clusters, exact) = (self.clusters, self.strict || self.samples < SCORE_FROM);
-        let few = differing.is_some_and(|differing| differing < DIFFERING as f64);
+        let few = differing.is_some_and(|differing| differing < T_FROM as f64);
         if self.numeric {
             return if self.strict || few { Test::Bets(clusters) } else { Test::Mean(clusters) };
         }
@@ -219,21 +208,11 @@ fn clusters(samples: &[&Sample]) -> Option<Clusters> {
     Some(Clusters { count: sizes.len() as u64, deff, df })
 }
 
-/// Fewest items whose betting bound passes where none differs: the least n at which the mean of (1 + γg)ⁿ over the bets γ
-/// exceeds 1/α, with the gain g = m/(1−m) of a margin and (1−ρ)·A of a recovery (Waudby-Smith and Ramdas 2024).
+/// Fewest items whose betting bound passes where none differs: an item gains m/(1−m) by a margin and (1−ρ)·A by a recovery.
 fn betting_floor(tolerance: Tolerance, canary: f64, alpha: f64) -> u64 {
     let gain = match tolerance {
         Tolerance::Margin(margin) => margin / (1.0 - margin),
         Tolerance::Recovery(_) => tolerance.margin_at(canary),
     };
-    let bets = || (1..=BETS).map(|bet| f64::from(bet) / f64::from(BETS + 1));
-    let wealth = |n: u64| bets().map(|bet| (n as f64 * (bet * gain).ln_1p()).exp()).sum::<f64>() / f64::from(BETS);
-    let enough = |n: u64| wealth(n) > 1.0 / alpha;
-    let Some(many) = (0..63).map(|power| 1_u64 << power).find(|&n| enough(n)) else { return u64::MAX };
-    let (mut few, mut many) = (many / 2, many);
-    while many - few > 1 {
-        let middle = few + (many - few) / 2;
-        if enough(middle) { many = middle } else { few = middle }
-    }
-    many
+    stats::least_bets(gain, alpha)
 }
