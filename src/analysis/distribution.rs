@@ -24,7 +24,7 @@ pub struct DistributionComparison {
 /// Every variant and control on every perplexity task, in the plan's order.
 pub(super) fn compare(record: &Record) -> Vec<DistributionComparison> {
     let tasks = || record.header.tasks.iter().filter(|card| card.metric == MetricKind::Perplexity);
-    let Some(canary) = record.header.subjects.iter().find(|s| s.role == Role::Canary) else { return Vec::new() };
+    let Some(canary) = record.header.canary() else { return Vec::new() };
     let others = record.header.subjects.iter().filter(|s| s.role != Role::Canary);
     others.flat_map(|subject| tasks().map(|card| compare_one(record, (canary, subject), card))).collect()
 }

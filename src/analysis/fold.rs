@@ -4,9 +4,7 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Counts, Record, Timing};
-use crate::domain::{
-    Identity, MetricKind, Outcome, Role, SampleCard, SampleId, Subject, SubjectName, TaskCard, TaskName, UnitKey,
-};
+use crate::domain::{Identity, Outcome, Role, SampleCard, SampleId, Subject, SubjectName, TaskCard, TaskName, UnitKey};
 use crate::event::{Event, EventKind, FORMAT, RunHeader};
 
 /// A journal that tells no consistent story.
@@ -198,7 +196,7 @@ impl Folding {
     /// Units that there should be.
     fn expected(&self) -> usize {
         let of = |subject: &Subject, card: &TaskCard| {
-            let repeats = if card.metric == MetricKind::Perplexity { 1 } else { subject.repeats.max(1) as usize };
+            let repeats = card.metric.passes(subject.repeats) as usize;
             let after = self.settled.get(&(subject.name.clone(), card.name.clone()));
             repeats * after.map_or(card.samples, |after| card.samples.min(*after))
         };

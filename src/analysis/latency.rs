@@ -63,7 +63,7 @@ fn latency(record: &Record, subject: &SubjectName, micros: &BTreeMap<(&SubjectNa
 /// Every variant and control beside the canary: over all tasks with scores, then by task; without those that share no time.
 pub(super) fn compare(record: &Record) -> Vec<LatencyComparison> {
     let times = Times::of(record);
-    let Some(canary) = record.header.subjects.iter().find(|s| s.role == Role::Canary) else { return Vec::new() };
+    let Some(canary) = record.header.canary() else { return Vec::new() };
     let mut all = Vec::new();
     for subject in record.header.subjects.iter().filter(|s| s.role != Role::Canary) {
         let of_task = |card: &TaskCard| (card.name.clone(), times.pairs(&canary.name, &subject.name, &card.name));

@@ -47,7 +47,7 @@ pub(super) fn attempts<'a>(
 /// What a finished run leaves: its verdict on each variant. Nothing for a run that is not complete.
 pub(super) fn entries(record: &Record, decision: &Decision) -> Vec<Entry> {
     let header = &record.header;
-    let canary = header.subjects.iter().find(|subject| subject.role == Role::Canary);
+    let canary = header.canary();
     let canary = canary.and_then(|canary| record.identities.get(&canary.name)).filter(|_| record.finished);
     let judged = decision.subjects.iter().filter(|subject| subject.role == Role::Variant);
     let entry = |subject: &crate::gate::SubjectDecision| {

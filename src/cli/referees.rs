@@ -1,9 +1,8 @@
 //! Early stopping, as a run is told of it: the gate's own rule follows each subject on each task that may end early.
 
-use std::collections::HashSet;
-
+use crate::domain::share_clusters;
 use crate::gate::{Asking, Course, Terms};
-use crate::plan::{Plan, PlannedTask};
+use crate::plan::Plan;
 use crate::runner::Referee;
 
 /// A referee for each variant and control on each task that the policy lets end early.
@@ -12,7 +11,7 @@ pub(super) fn of(plan: &Plan) -> Vec<Referee> {
     let repeats = |seat: usize| plan.subjects[seat].repeats;
     let mut referees = Vec::new();
     for (task, planned) in plan.tasks.iter().enumerate() {
-        let clustered = shares_clusters(planned);
+        let clustered = share_clusters(planned.samples.iter().map(|sample| sample.cluster.as_deref()));
         for seat in 1..plan.subjects.len() {
             let asking = Asking { once: repeats(0) <= 1 && repeats(seat) <= 1, clustered };
             let course = Terms::of(&planned.card, &cards, &plan.policy, asking).and_then(Course::new);
@@ -25,10 +24,4 @@ pub(super) fn of(plan: &Plan) -> Vec<Referee> {
         }
     }
     referees
-}
-
-fn shares_clusters(planned: &PlannedTask) -> bool {
-    let mut seen = HashSet::new();
-    let mut clusters = planned.samples.iter().filter_map(|sample| sample.cluster.as_deref());
-    clusters.any(|cluster| !seen.insert(cluster))
 }

@@ -15,7 +15,8 @@ use crate::suite::nearest;
 
 /// Makes the reports of a run again. The exit code says whether that worked, not what the verdict is.
 pub(super) fn report(args: &ReportArgs) -> Result<u8, Failure> {
-    write(&find(&args.run, &args.reports)?).map(|_| 0)
+    let folder = find(&args.run, &args.reports)?;
+    write(&folder, &judge(&folder, None)?).map(|()| 0)
 }
 
 /// A run, judged.
@@ -61,21 +62,22 @@ pub(super) fn check_tasks(policy: &Policy, record: &Record) -> Result<(), Failur
     }
 }
 
-/// Ends a run: its reports, its line in the ledger, and the verdict's exit code.
+/// Ends a run: its line in the ledger, its reports, and the verdict's exit code.
 pub(super) fn finish(folder: &Path) -> Result<u8, Failure> {
-    let judged = write(folder)?;
+    let judged = judge(folder, None)?;
+    // Before anybody can have seen the verdict: an attempt that was seen and then broken off counts too.
     ledger::keep(folder, &judged.entries);
+    write(folder, &judged)?;
     Ok(judged.code)
 }
 
-/// Judges a run, writes all reports into its folder and shows the table.
-fn write(folder: &Path) -> Result<Judged, Failure> {
-    let judged = judge(folder, None)?;
+/// Writes all reports of a judged run into its folder and shows the table.
+fn write(folder: &Path, judged: &Judged) -> Result<(), Failure> {
     report::write_all(&judged.report, folder).map_err(|fault| {
         let failure = Failure::internal(&fault);
         Failure { hint: fault.hint().map(str::to_owned), ..failure }
     })?;
     terminal::say(report::text(&judged.report, terminal::width()).trim_end());
     terminal::note(&format!("\nreport: {}", folder.join("report.html").display()));
-    Ok(judged)
+    Ok(())
 }

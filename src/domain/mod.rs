@@ -23,7 +23,7 @@ pub use ids::{Digest, SampleId, SubjectName, TaskName, UnitKey};
 pub use moment::Moment;
 pub use policy::{Budget, Family, Measured, OnDoubt, Policy, Stopping, TaskRule, Tolerance};
 pub use request::{Generation, Message, Request, RequestKind};
-pub use sample::{Sample, SampleCard, Target};
+pub use sample::{Sample, SampleCard, Target, share_clusters};
 pub use score::{Cause, CauseKind, Outcome, Score};
 pub use step::Step;
 pub use subject::{Arithmetic, EngineSpec, Identity, LocalSpec, ModelSource, RecordedSpec, Role, ScriptedSpec, Subject};

@@ -1,5 +1,7 @@
 //! Samples: one item of a task, rendered and ready to be asked.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Request, SampleId};
@@ -74,4 +76,10 @@ impl Sample {
         };
         SampleCard { id: self.id.clone(), slice: self.slice.clone(), cluster: self.cluster.clone(), prompt, target, options }
     }
+}
+
+/// Whether any two of a task's samples share a cluster, so that they are not independent; takes each sample's cluster.
+pub fn share_clusters<'a>(clusters: impl Iterator<Item = Option<&'a str>>) -> bool {
+    let mut seen = HashSet::new();
+    clusters.flatten().any(|cluster| !seen.insert(cluster))
 }

@@ -141,6 +141,18 @@ pub enum MetricKind {
     Perplexity,
 }
 
+impl MetricKind {
+    /// How often each sample of a task is asked where the subject is asked `repeats` times: documents once, since nothing
+    /// about them is drawn; at least once in any case.
+    #[must_use]
+    pub fn passes(self, repeats: u32) -> u32 {
+        match self {
+            Self::Perplexity => 1,
+            Self::Accuracy | Self::Mean => repeats.max(1),
+        }
+    }
+}
+
 /// The share of right answers that is expected of a healthy canary, bounds included.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Band {

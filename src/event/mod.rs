@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{Attempt, Digest, Identity, Outcome, Policy, SampleCard, Subject, SubjectName, TaskCard, TaskName, UnitKey};
+use crate::domain::{
+    Attempt, Digest, Identity, Outcome, Policy, Role, SampleCard, Subject, SubjectName, TaskCard, TaskName, UnitKey,
+};
 
 /// The version of the journal's format; a reader refuses a newer one.
 pub const FORMAT: u32 = 2;
@@ -46,6 +48,14 @@ pub struct RunHeader {
     /// Earlier finished runs that judged the same variants, as the ledger of the reports folder has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Attempt>,
+}
+
+impl RunHeader {
+    /// The subject that all others are compared with; none in a header that no plan made.
+    #[must_use]
+    pub fn canary(&self) -> Option<&Subject> {
+        self.subjects.iter().find(|subject| subject.role == Role::Canary)
+    }
 }
 
 /// What can happen.

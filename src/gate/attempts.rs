@@ -33,7 +33,7 @@ pub fn policy_digest(policy: &Policy) -> Digest {
 fn of_variant(record: &Record, policy: &Policy, variant: &Subject) -> Vec<Warning> {
     let header = &record.header;
     let earlier: Vec<&Attempt> = header.earlier.iter().filter(|attempt| attempt.subject == variant.name).collect();
-    let canary = header.subjects.iter().find(|subject| subject.role == Role::Canary);
+    let canary = header.canary();
     let repeats_itself = canary.into_iter().chain([variant]).all(|subject| is_deterministic(&subject.engine));
     let chances = chances(&earlier, &header.digest, repeats_itself);
     let warning = |code, detail| Warning { code, subject: Some(variant.name.clone()), task: None, detail };

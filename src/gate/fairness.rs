@@ -2,7 +2,7 @@
 
 use super::wording::count;
 use super::{Case, Finding, Rule, course};
-use crate::domain::{EngineSpec, Identity, Role, Verdict};
+use crate::domain::{EngineSpec, Identity, Verdict};
 
 /// Whether the run is complete, and whether the comparison is fair.
 pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
@@ -48,7 +48,7 @@ fn fair(case: &Case<'_>) -> Finding {
 /// Why canary and variant can't be compared, if they can't.
 fn unfair(case: &Case<'_>) -> Option<String> {
     let record = case.record;
-    let canary = record.header.subjects.iter().find(|s| s.role == Role::Canary)?;
+    let canary = record.header.canary()?;
     for name in [&canary.name, case.subject] {
         if record.changed.contains(name) {
             return Some(format!("'{name}' was another model after a resume than before it: start a new run"));

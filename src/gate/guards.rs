@@ -145,7 +145,7 @@ fn of_looks(record: &Record, part: &Part<'_>) -> Option<Warning> {
 /// Where answers are sampled: how much of the variance more repeats would remove (Miller 2024).
 fn of_sampling(record: &Record, comparisons: &Comparisons, part: &Part<'_>) -> Option<Warning> {
     let (comparison, means) = (part.asked.comparison, part.pairs.means?);
-    let canary = record.header.subjects.iter().find(|subject| subject.role == Role::Canary)?;
+    let canary = record.header.canary()?;
     let of_passes = |subject: &SubjectName| {
         let noise = comparisons.noise_of(subject, &comparison.task)?;
         Some(noise.overdispersion.as_ref()?.expected_var / f64::from(noise.passes))

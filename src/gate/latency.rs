@@ -1,6 +1,7 @@
 //! The latency rule: answers must be shown to come as fast as the budget asks.
 
-use super::wording::count;
+use super::budget::untestable;
+use super::wording::{confidence_text, count};
 use super::{Case, Evidence, Finding, Rule, Spent};
 use crate::analysis::{LatencyComparison, PairedTimes};
 use crate::domain::{Budget, Measured, TaskName, Verdict};
@@ -16,13 +17,10 @@ fn of_budget(case: &Case<'_>, budget: &Budget) -> Finding {
     let alpha = case.policy.alpha;
     let mut own = case.comparisons.latencies.iter();
     let row = own.find(|row| row.subject == *case.subject && row.task == budget.task);
-    let (verdict, reason, value, interval) = match row {
-        _ if !(alpha > 0.0 && alpha < 0.5) => {
-            let reason = format!("a budget cannot be tested at α = {alpha}: α lies between 0 and 0.5");
-            (Verdict::Invalid, reason, None, None)
-        }
-        None => (Verdict::Invalid, not_measured(&budget.metric, budget.task.as_ref()), None, None),
-        Some(row) => {
+    let (verdict, reason, value, interval) = match (untestable(alpha), row) {
+        (Some(fault), _) => (Verdict::Invalid, fault, None, None),
+        (None, None) => (Verdict::Invalid, not_measured(&budget.metric, budget.task.as_ref()), None, None),
+        (None, Some(row)) => {
             let (verdict, reason) = judge(row, budget, (alpha, case.record.header.seed));
             let shown = if quantile(&budget.metric).is_none() { row.times.mean_shown() } else { None };
             (verdict, reason, value(row, &budget.metric), shown)
@@ -84,9 +82,7 @@ fn judge(row: &LatencyComparison, budget: &Budget, (alpha, seed): (f64, u64)) ->
 
 /// The interval that decided, as ` (90 % interval 1.010 to 1.020)`.
 fn in_brackets(interval: Interval, confidence: f64) -> String {
-    let percent = format!("{:.1}", 100.0 * confidence);
-    let percent = percent.trim_end_matches('0').trim_end_matches('.');
-    format!(" ({percent} % interval {:.3} to {:.3})", interval.lower, interval.upper)
+    format!(" ({} interval {:.3} to {:.3})", confidence_text(confidence), interval.lower, interval.upper)
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ struct Case<'a> {
 impl Case<'_> {
     /// The canary's and the subject's answers without a score on a task.
     fn unscored(&self, task: &TaskName) -> Vec<Unscored> {
-        let canary = self.record.header.subjects.iter().find(|s| s.role == Role::Canary).map(|s| &s.name);
+        let canary = self.record.header.canary().map(|s| &s.name);
         let rows = self.unscored.get_or_init(|| analysis::unscored(self.record)).iter();
         let own = rows.filter(|row| row.task == *task && (row.subject == *self.subject || Some(&row.subject) == canary));
         own.cloned().collect()
@@ -142,7 +142,7 @@ impl Case<'_> {
 
     /// The canary's score over all samples of a task, with Wilson's 95 % limits (its mean's ones where scores are numbers).
     fn canary_everywhere(&self, card: &TaskCard) -> Option<Interval> {
-        let canary = self.record.header.subjects.iter().find(|s| s.role == Role::Canary)?;
+        let canary = self.record.header.canary()?;
         let score = |id| self.record.scored(&canary.name, &card.name, id).map(|(_, score)| score.value);
         let scores: Vec<f64> = self.record.samples_of(&card.name).iter().filter_map(|sample| score(&sample.id)).collect();
         if scores.iter().any(|&score| score != 0.0 && score.total_cmp(&1.0).is_ne()) {

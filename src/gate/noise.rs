@@ -78,7 +78,7 @@ fn items(n: u64) -> String {
 
 /// What is said of the noise floor, or that there is none.
 pub(super) fn warnings(record: &Record, comparisons: &Comparisons, policy: &Policy) -> Vec<Warning> {
-    let canary = record.header.subjects.iter().find(|subject| subject.role == Role::Canary);
+    let canary = record.header.canary();
     if canary.is_none_or(|canary| canary.repeats < 2) {
         let detail = "one canary, one pass".to_owned();
         return vec![Warning { code: Code::NoAa, subject: None, task: None, detail }];

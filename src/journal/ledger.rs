@@ -1,7 +1,7 @@
 //! The ledger of a reports folder: one line for each variant that a finished run judged, so that no attempt is forgotten.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -64,14 +64,7 @@ impl Ledger {
             Err(fault) if fault.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
             read => read.map_err(|source| self.fault(source))?,
         };
-        let (mut entries, mut damaged) = (Vec::new(), Vec::new());
-        for (line, number) in bytes.split(|&byte| byte == b'\n').zip(1..).filter(|(line, _)| !line.trim_ascii().is_empty()) {
-            match serde_json::from_slice(line) {
-                Ok(entry) => entries.push(entry),
-                Err(_) => damaged.push(number),
-            }
-        }
-        Ok((entries, damaged))
+        Ok(lines(&bytes))
     }
 
     /// Adds those entries whose run and subject it does not have yet, in one write under the file's lock, so that runs that
@@ -85,11 +78,14 @@ impl Ledger {
         let mut file = opened.map_err(fault)?;
         // Whoever holds it writes a few lines and ends; the system gives the lock back when this file is closed.
         file.lock().map_err(fault)?;
-        let (held, _) = self.read()?;
+        // By the same handle: where locks are mandatory, no other one may read now.
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(fault)?;
+        let (held, _) = lines(&bytes);
         let is_new = |entry: &&Entry| !held.iter().any(|held| held.run == entry.run && held.subject == entry.subject);
         let mut text = Vec::new();
         // A line that was cut off must not swallow the next one.
-        if fs::read(&self.path).map_err(fault)?.last().is_some_and(|&last| last != b'\n') {
+        if bytes.last().is_some_and(|&last| last != b'\n') {
             text.push(b'\n');
         }
         for entry in entries.iter().filter(is_new) {
@@ -105,6 +101,18 @@ impl Ledger {
     fn fault(&self, source: io::Error) -> JournalError {
         JournalError::File { path: self.path.clone(), source }
     }
+}
+
+/// The entries among some lines, and the numbers (from 1) of those that are none.
+fn lines(bytes: &[u8]) -> (Vec<Entry>, Vec<usize>) {
+    let (mut entries, mut damaged) = (Vec::new(), Vec::new());
+    for (line, number) in bytes.split(|&byte| byte == b'\n').zip(1..).filter(|(line, _)| !line.trim_ascii().is_empty()) {
+        match serde_json::from_slice(line) {
+            Ok(entry) => entries.push(entry),
+            Err(_) => damaged.push(number),
+        }
+    }
+    (entries, damaged)
 }
 
 impl Entry {

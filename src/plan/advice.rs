@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use super::power::{Design, Never};
 use super::{PlannedTask, rules, tolerance};
-use crate::domain::{Budget, EngineSpec, Measured, MetricKind, Policy, RequestKind, Stopping, Subject, Tolerance};
+use crate::domain::{
+    Budget, EngineSpec, Measured, MetricKind, Policy, RequestKind, Stopping, Subject, Tolerance, share_clusters,
+};
 
 /// Every piece of advice, as sentences.
 pub(super) fn of(policy: &Policy, subjects: &[Subject], tasks: &[PlannedTask]) -> Vec<String> {
@@ -144,9 +146,12 @@ fn stopping_is_moot(policy: &Policy, subjects: &[Subject], tasks: &[PlannedTask]
 /// Why all tasks are asked in full.
 fn whole(policy: &Policy, subjects: &[Subject]) -> Option<&'static str> {
     let of_answers = |budget: &Budget| budget.measured() != Some(Measured::Documents) && budget.task.is_none();
+    // A variant that is asked once can end early beside one that is asked more often, but not beside such a canary.
+    let canary_repeats = subjects.first().is_some_and(|canary| canary.repeats > 1);
+    let others_repeat = subjects.len() > 1 && subjects.iter().skip(1).all(|subject| subject.repeats > 1);
     if policy.overall.is_some() {
         Some("`overall` needs all of every task")
-    } else if subjects.iter().any(|subject| subject.repeats > 1) {
+    } else if canary_repeats || others_repeat {
         Some("samples are repeated")
     } else if policy.budgets.iter().any(of_answers) {
         Some("a budget is measured on its answers")
@@ -164,7 +169,7 @@ fn in_full(policy: &Policy, planned: &PlannedTask) -> Option<&'static str> {
         Some("a recovery is judged at the end")
     } else if planned.task.metric == MetricKind::Mean {
         Some("its scores are not just right or wrong")
-    } else if planned.samples.iter().any(|sample| sample.cluster.is_some()) {
+    } else if share_clusters(planned.samples.iter().map(|sample| sample.cluster.as_deref())) {
         Some("its samples share clusters")
     } else if of_slice {
         Some("a rule is about a slice of it")

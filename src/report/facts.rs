@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::model::{FlippedItem, LatencyResult, Said, SampleRow, TimingResult, UnscoredResult};
 use crate::analysis::{self, Comparison, Comparisons, Counts, Latency, Record, TimingSummary, Unscored};
 use crate::domain::{
-    Answer, Attempt, EngineSpec, Finish, Identity, MetricKind, Outcome, Role, SampleCard, SampleId, SubjectName, TaskCard,
-    TaskName, UnitKey,
+    Answer, Attempt, EngineSpec, Finish, Identity, Outcome, Role, SampleCard, SampleId, SubjectName, TaskCard, TaskName, UnitKey,
 };
 use crate::gate::wording::cause_word;
 
@@ -100,14 +99,9 @@ impl Facts {
 
     /// Answers that there would have been, had every subject been asked every sample to the last.
     pub(super) fn whole(&self) -> usize {
-        let of = |repeats| self.tasks.iter().map(|task| task.samples * passes(task, repeats) as usize).sum::<usize>();
+        let of = |repeats| self.tasks.iter().map(|task| task.samples * task.metric.passes(repeats) as usize).sum::<usize>();
         self.subjects.iter().map(|subject| of(subject.repeats)).sum()
     }
-}
-
-/// Passes over a task: documents are asked once.
-fn passes(task: &TaskCard, repeats: u32) -> u32 {
-    if task.metric == MetricKind::Perplexity { 1 } else { repeats.max(1) }
 }
 
 impl From<&Unscored> for UnscoredResult {
@@ -165,7 +159,7 @@ fn samples(record: &Record) -> Vec<SampleRow> {
         for (place, card) in record.samples_of(&task.name).iter().enumerate() {
             for subject in &record.header.subjects {
                 let settled = record.after(&subject.name, &task.name).is_some_and(|after| place >= after);
-                rows.extend((0..passes(task, subject.repeats)).map(|repeat| SampleRow {
+                rows.extend((0..task.metric.passes(subject.repeats)).map(|repeat| SampleRow {
                     task: task.name.clone(),
                     sample: card.id.clone(),
                     slice: card.slice.clone().unwrap_or_default(),
@@ -186,7 +180,7 @@ fn samples(record: &Record) -> Vec<SampleRow> {
 }
 
 fn flipped(record: &Record, comparisons: &Comparisons) -> Vec<FlippedItem> {
-    let Some(canary) = record.header.subjects.iter().find(|s| s.role == Role::Canary) else { return Vec::new() };
+    let Some(canary) = record.header.canary() else { return Vec::new() };
     let mut items = Vec::new();
     for comparison in &comparisons.tasks {
         let cards: BTreeMap<&SampleId, &SampleCard> =

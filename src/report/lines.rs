@@ -1,9 +1,9 @@
 //! The lines of the report's table, in words: a subject's tasks, the slices with rules of their own, and the mean over tasks.
 
 use super::model::{FindingResult, Report, SliceResult, SubjectResult, TaskResult, Unit};
-use super::phrase::{NOTHING, delta, flips, p, ratio, score, share};
+use super::phrase::{NOTHING, delta, flips, p, ratio, score};
 use crate::domain::{TaskName, Tolerance, Verdict};
-use crate::gate::wording::{count, pp, rough};
+use crate::gate::wording::{count, percent, pp, rough};
 use crate::stats::Interval;
 
 /// One line of the table.
@@ -196,14 +196,14 @@ impl Line<'_> {
     /// What may be lost, in words; for a recovery with the difference that it comes to.
     pub(super) fn tolerated(&self) -> String {
         match self.kept() {
-            Some((kept, _)) => format!("{}, {}", share(kept), self.margin_text()),
+            Some((kept, _)) => format!("{}, {}", percent(kept), self.margin_text()),
             None => self.margin_text(),
         }
     }
 
     /// The same without the difference that a recovery comes to.
     pub(super) fn tolerated_share(&self) -> String {
-        self.kept().map_or_else(|| self.tolerated(), |(kept, _)| share(kept))
+        self.kept().map_or_else(|| self.tolerated(), |(kept, _)| percent(kept))
     }
 
     /// `12/3`: lost and gained.

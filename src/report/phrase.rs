@@ -2,7 +2,7 @@
 
 use super::model::{FindingResult, Unit};
 use crate::domain::{Moment, Policy, Tolerance};
-use crate::gate::wording::{pp, signed_points};
+use crate::gate::wording::{percent, pp, signed_points};
 use crate::stats::{Interval, PairTable};
 
 /// What stands where there is no value.
@@ -37,17 +37,11 @@ pub(super) fn ratio(ratio: Option<Interval>) -> String {
     ratio.map_or_else(|| NOTHING.to_owned(), |r| format!("{} [{}, {}]", end(r.estimate), end(r.lower), end(r.upper)))
 }
 
-/// A share as a percentage, as short as it can be: `99 %`, `99.95 %`.
-pub(super) fn share(share: f64) -> String {
-    let text = format!("{:.2}", 100.0 * share);
-    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
-}
-
 /// A tolerance beside its name: `margin 1 pp`, `recovery 99 %`.
 pub(super) fn tolerance(tolerance: Tolerance) -> String {
     match tolerance {
         Tolerance::Margin(margin) => format!("margin {}", pp(margin)),
-        Tolerance::Recovery(kept) => format!("recovery {}", share(kept)),
+        Tolerance::Recovery(kept) => format!("recovery {}", percent(kept)),
     }
 }
 
@@ -55,7 +49,7 @@ pub(super) fn tolerance(tolerance: Tolerance) -> String {
 pub(super) fn tolerances(policy: &Policy) -> String {
     let of = |own: Tolerance| match (own, policy.tolerance) {
         (Tolerance::Margin(margin), Tolerance::Margin(_)) => pp(margin),
-        (Tolerance::Recovery(kept), Tolerance::Recovery(_)) => share(kept),
+        (Tolerance::Recovery(kept), Tolerance::Recovery(_)) => percent(kept),
         _ => tolerance(own),
     };
     let name = |rule: &crate::domain::TaskRule| match &rule.slice {

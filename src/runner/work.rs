@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Clock, System};
-use crate::domain::{MetricKind, Step, Subject};
+use crate::domain::{Step, Subject};
 use crate::engine::Engine;
 use crate::plan::Plan;
 use crate::scorer::Scorer;
@@ -33,12 +33,9 @@ pub struct Work {
 }
 
 impl Work {
-    /// How often a seat is asked each sample of a task: documents once, since nothing about them is drawn.
+    /// How often a seat is asked each sample of a task.
     pub(super) fn repeats(&self, seat: usize, task: usize) -> u32 {
-        match self.plan.tasks[task].task.metric {
-            MetricKind::Perplexity => 1,
-            MetricKind::Accuracy | MetricKind::Mean => self.seats[seat].subject.repeats.max(1),
-        }
+        self.plan.tasks[task].task.metric.passes(self.seats[seat].subject.repeats)
     }
 }
 

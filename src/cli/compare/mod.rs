@@ -72,8 +72,7 @@ fn finish(args: &CompareArgs, tally: Tally, comparisons: &Comparisons) -> Result
 fn earlier(folder: &Path, record: &Record) -> Vec<Attempt> {
     let known = |subject: &&Subject| subject.role == Role::Variant;
     let variants = record.header.subjects.iter().filter(known).map(|subject| (&subject.name, &record.identities[&subject.name]));
-    let canary =
-        record.header.subjects.iter().find(|subject| subject.role == Role::Canary).expect("the canary is the first subject");
+    let canary = record.header.canary().expect("the canary is the first subject");
     ledger::attempts(folder.parent().unwrap_or(Path::new("")), &record.identities[&canary.name], variants)
 }
 

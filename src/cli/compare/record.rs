@@ -8,6 +8,7 @@ use super::texts::Texts;
 use crate::analysis::{Counts, Record, Timing};
 use crate::domain::{Digest, EngineSpec, Identity, MetricKind, Policy, RecordedSpec, Subject, TaskCard};
 use crate::event::{FORMAT, RunHeader};
+use crate::gate::policy_digest;
 use crate::harness::Source;
 
 /// What stands for what another program's files don't tell.
@@ -134,6 +135,6 @@ fn digest(subjects: &[Compared], tasks: &[Chosen], policy: &Policy) -> Digest {
         add(task.name.as_str());
         add(&task.metric);
     }
-    add(&serde_json::to_string(policy).unwrap_or_default());
+    add(policy_digest(policy).as_str());
     Digest::new(format!("blake3:{}", all.finalize().to_hex()))
 }

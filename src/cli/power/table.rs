@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{Forecast, Row, Source, Stopped};
 use crate::domain::Tolerance;
-use crate::gate::wording::{count, pp};
+use crate::gate::wording::{count, percent, pp};
 use crate::plan::power::{Never, Outlook};
 
 /// Narrowest width that is laid out for.
@@ -158,12 +158,6 @@ fn tightest(tolerance: Tolerance) -> String {
         Tolerance::Margin(margin) => pp((margin * 1e4).ceil() / 1e4),
         Tolerance::Recovery(share) => percent((share * 1e4).floor() / 1e4),
     }
-}
-
-/// A share in per cent with at most two decimals.
-fn percent(share: f64) -> String {
-    let text = format!("{:.2}", 100.0 * share);
-    format!("{} %", text.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// A probability in whole per cent, never rounded up to a certainty.

@@ -67,7 +67,7 @@ pub(super) struct Standing {
     pub(super) run: String,
     pub(super) subjects: Vec<SubjectName>,
     pub(super) tasks: Vec<TaskCard>,
-    repeats: Vec<usize>,
+    repeats: Vec<u32>,
     cells: Vec<Cell>,
 }
 
@@ -94,7 +94,7 @@ impl Standing {
 
     fn start(&mut self, header: &RunHeader) {
         let RunHeader { run, subjects, tasks, .. } = header;
-        let repeats = subjects.iter().map(|subject| subject.repeats.max(1) as usize).collect();
+        let repeats = subjects.iter().map(|subject| subject.repeats).collect();
         let subjects: Vec<SubjectName> = subjects.iter().map(|subject| subject.name.clone()).collect();
         let cells = vec![Cell::default(); subjects.len() * tasks.len()];
         *self = Self { run: run.clone(), subjects, tasks: tasks.clone(), repeats, cells };
@@ -163,7 +163,7 @@ impl Standing {
     /// How many units a subject has to answer on a task.
     pub(super) fn units(&self, place: Place) -> usize {
         let card = &self.tasks[place.task];
-        let all = if card.metric == MetricKind::Perplexity { card.samples } else { card.samples * self.repeats[place.subject] };
+        let all = card.samples * card.metric.passes(self.repeats[place.subject]) as usize;
         // Answers that were under way when it was settled come on top.
         self.cell(place).settled.map_or(all, |after| after.max(self.cell(place).done))
     }

@@ -2,7 +2,7 @@
 
 use super::{Asking, Course, Ending, Terms};
 use crate::analysis::{Comparison, Record};
-use crate::domain::{EngineSpec, Policy, Role, Stopping, SubjectName, TaskName, Verdict};
+use crate::domain::{EngineSpec, Policy, Role, Stopping, SubjectName, Verdict, share_clusters};
 use crate::gate::{Early, EarlyBy};
 
 /// What the rule for early stopping says about a comparison.
@@ -64,17 +64,12 @@ fn course(record: &Record, comparison: &Comparison, policy: &Policy) -> Option<(
         return None;
     }
     let card = record.task(&comparison.task)?;
-    let clustered = !comparison.clusters.is_empty() || shares_clusters(record, &card.name);
+    let clusters = record.samples_of(&card.name).iter().map(|sample| sample.cluster.as_deref());
+    let clustered = !comparison.clusters.is_empty() || share_clusters(clusters);
     let sides = record.header.subjects.iter().filter(|s| s.role == Role::Canary || s.name == comparison.subject);
     let once = sides.into_iter().all(|subject| subject.repeats <= 1);
     let terms = Terms::of(card, &record.header.tasks, policy, Asking { once, clustered })?;
     let mut course = Course::new(terms)?;
     let ending = comparison.steps.iter().find_map(|&step| course.take(step));
     Some((course, ending))
-}
-
-fn shares_clusters(record: &Record, task: &TaskName) -> bool {
-    let mut seen = std::collections::BTreeSet::new();
-    let clusters = record.samples_of(task).iter().filter_map(|card| card.cluster.as_deref());
-    clusters.into_iter().any(|cluster| !seen.insert(cluster))
 }

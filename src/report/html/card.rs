@@ -1,7 +1,7 @@
 //! The cards of the page: one for each variant and control, with its table, budgets, distributions and slices.
 
 use crate::domain::{Role, Verdict};
-use crate::gate::wording::count;
+use crate::gate::wording::{count, percent};
 use crate::report::lines::{self, Line};
 use crate::report::model::{DistributionResult, FindingResult, Report, SliceResult, SubjectResult, TaskResult, Unit};
 use crate::report::phrase;
@@ -181,7 +181,7 @@ fn tags(line: &Line<'_>) -> Vec<String> {
     // The reason may already name the number.
     let said = |number: &String| line.finding.is_some_and(|f| f.reason.contains(number.as_str()));
     let margin = line.kept().map(|(kept, _)| (kept, line.margin_text())).filter(|(_, margin)| !said(margin));
-    tags.extend(margin.map(|(kept, margin)| format!("{} is {margin}", phrase::share(kept))));
+    tags.extend(margin.map(|(kept, margin)| format!("{} is {margin}", percent(kept))));
     tags.extend(line.needed().filter(|needed| !said(needed)).map(|needed| format!("to tell: {needed} items")));
     tags
 }
