@@ -63,9 +63,9 @@ fn detect(path: &Path) -> Result<Format, HarnessError> {
 }
 
 fn of_folder(path: &Path) -> Result<Format, HarnessError> {
-    let mut all = lm_eval::entries(path)?;
+    let mut all = stream::entries(path)?;
     for folder in all.clone().iter().filter(|entry| entry.is_dir()) {
-        all.extend(lm_eval::entries(folder)?);
+        all.extend(stream::entries(folder)?);
     }
     if all.iter().any(|file| lm_eval::is_samples(file)) {
         return Ok(Format::LmEval);

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::json::{self, fields, items, member, text_of, word_of};
-use super::lm_eval::{entries, sorted};
-use super::stream::{self, Broken, Document};
+use super::json::{self, fields, items, member, shown, sorted, text_of, word_of};
+use super::stream::{self, Broken, Document, entries};
 use super::{
     Excerpt, Format, Grouping, HarnessError, MetricHead, Place, ResultFile, Row, RowSink, Source, TaskHead, key_of, print_of,
     score_of,
@@ -193,23 +192,16 @@ fn settings(log: &Log) -> BTreeMap<String, String> {
 
 /// Walks the samples of a log: `each` gets the offset, the number (from 1) and the bytes of one.
 fn samples(path: &Path, mut each: impl FnMut(u64, u64, &[u8]) -> Result<(), HarnessError>) -> Result<(), HarnessError> {
-    let mut held = Vec::new();
-    let mut number = 0;
+    let mut count = 0;
     let walked = Document::new(stream::open(path, 0)?, 0).object(|document, name| {
         if name != "samples" {
             return document.value(None);
         }
-        document.array(|document| {
-            document.peek()?;
-            let at = document.at();
-            held.clear();
-            document.value(Some(&mut held))?;
-            number += 1;
-            Ok(each(at, number, &held)?)
-        })
+        count = document.samples(&mut each)?;
+        Ok(())
     });
     walked.or_else(|broken| broken.of(path))?;
-    if number == 0 {
+    if count == 0 {
         return Err(HarnessError::file(path, "it has no samples", "run the evaluation without --no-log-samples"));
     }
     Ok(())
@@ -284,9 +276,7 @@ fn messages(input: &[u8]) -> Cow<'_, str> {
     }
     let said = |message: &[u8]| {
         let role = member(message, "role").and_then(text_of).unwrap_or_default().into_owned();
-        let content = member(message, "content")
-            .map(|raw| text_of(raw).map_or_else(|| String::from_utf8_lossy(raw).into_owned(), Cow::into_owned));
-        format!("{role}: {}", content.unwrap_or_default())
+        format!("{role}: {}", member(message, "content").map(shown).unwrap_or_default())
     };
     let lines: Vec<String> = items(input).into_iter().flatten().filter_map(Result::ok).map(said).collect();
     Cow::Owned(lines.join("\n"))
@@ -324,21 +314,20 @@ pub(super) fn read(path: &Path, metric: &str, by: &Grouping, sink: &mut RowSink<
 pub(super) fn excerpt(path: &Path, at: u64) -> Result<Excerpt, HarnessError> {
     let held = stream::value_at(path, at)?;
     let entry = Entry::of(&held).map_err(|what| HarnessError::file(path, what, "the file changed while it was read"))?;
-    let text = |raw: &[u8]| text_of(raw).map_or_else(|| String::from_utf8_lossy(raw).into_owned(), Cow::into_owned);
     // Long texts stand elsewhere in the sample, under their digests.
     let whole = |text: String| {
         let attached = text.strip_prefix("attachment://").and_then(|digest| member(entry.attachments, digest)).and_then(text_of);
         attached.map_or(text, Cow::into_owned)
     };
-    let answer = whole(member(entry.output, "completion").map(text).unwrap_or_default());
-    let error = member(entry.error, "message").map(text).unwrap_or_default();
+    let answer = whole(member(entry.output, "completion").map(shown).unwrap_or_default());
+    let error = member(entry.error, "message").map(shown).unwrap_or_default();
     let asked = messages(entry.input).into_owned();
     Ok(Excerpt {
         id: entry.id.and_then(word_of).map(Cow::into_owned).unwrap_or_default(),
         prompt: whole(asked.clone()),
-        target: text(entry.target),
+        target: shown(entry.target),
         answer,
         error,
-        asked: vec![("input", asked), ("target", text(entry.target)), ("choices", text(entry.choices))],
+        asked: vec![("input", asked), ("target", shown(entry.target)), ("choices", shown(entry.choices))],
     })
 }

@@ -4,8 +4,12 @@
 //! cut off cannot.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use serde_json::Value;
+
+/// Values nested deeper than this are not built: a file must not be able to exhaust the stack.
+const DEEPEST: usize = 128;
 
 /// Where the text stops being JSON, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,6 +257,11 @@ pub(super) fn word_of(raw: &[u8]) -> Option<Cow<'_, str>> {
     }
 }
 
+/// A string's text, and any other value as it is written.
+pub(super) fn shown(raw: &[u8]) -> String {
+    text_of(raw).map_or_else(|| String::from_utf8_lossy(raw).into_owned(), Cow::into_owned)
+}
+
 /// A number, `true` (1) or `false` (0); NaN for `NaN`; none for any other value.
 pub(super) fn number_of(raw: &[u8]) -> Option<f64> {
     match raw {
@@ -265,22 +274,40 @@ pub(super) fn number_of(raw: &[u8]) -> Option<f64> {
     }
 }
 
-/// The whole value, with null for what JSON has no number for.
+/// The whole value, with null for what JSON has no number for. None where it is no value, or one that is nested too deep.
 pub(super) fn value_of(raw: &[u8]) -> Option<Value> {
-    serde_json::from_slice(raw).ok().or_else(|| lenient(raw))
+    value_within(raw, DEEPEST)
 }
 
-fn lenient(raw: &[u8]) -> Option<Value> {
+fn value_within(raw: &[u8], depth: usize) -> Option<Value> {
+    serde_json::from_slice(raw).ok().or_else(|| lenient(raw, depth.checked_sub(1)?))
+}
+
+fn lenient(raw: &[u8], depth: usize) -> Option<Value> {
     if let Some(members) = fields(raw) {
         return members
-            .map(|m| m.ok().and_then(|(key, value)| Some((key.into_owned(), value_of(value)?))))
+            .map(|m| m.ok().and_then(|(key, value)| Some((key.into_owned(), value_within(value, depth)?))))
             .collect::<Option<_>>()
             .map(Value::Object);
     }
     if let Some(values) = items(raw) {
-        return values.map(|v| v.ok().and_then(value_of)).collect::<Option<_>>().map(Value::Array);
+        return values.map(|v| v.ok().and_then(|value| value_within(value, depth))).collect::<Option<_>>().map(Value::Array);
     }
     number_of(raw).map(|_| Value::Null)
+}
+
+/// The value's text with its keys in order.
+pub(super) fn sorted(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let ordered: BTreeMap<&String, String> = members.iter().map(|(key, value)| (key, sorted(value))).collect();
+            let text: Vec<String> =
+                ordered.into_iter().map(|(key, value)| format!("{}:{value}", Value::from(key.as_str()))).collect();
+            format!("{{{}}}", text.join(","))
+        }
+        Value::Array(values) => format!("[{}]", values.iter().map(sorted).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
 }
 
 /// The offset of the next byte that is not white space.
@@ -328,6 +355,13 @@ mod tests {
         assert_eq!([number_of(b"true"), number_of(b"0"), number_of(b"\"1\"")], [Some(1.0), Some(0.0), None]);
         assert!(number_of(b"NaN").is_some_and(f64::is_nan));
         assert_eq!(value_of(b"{\"a\":[NaN,1]}"), Some(serde_json::json!({"a": [null, 1]})));
+    }
+
+    #[test]
+    fn a_value_nested_too_deep_is_none_and_no_overflow() {
+        let nested = |depth: usize| format!("{}NaN{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(value_of(nested(100).as_bytes()).is_some());
+        assert_eq!(value_of(nested(100_000).as_bytes()), None);
     }
 
     proptest! {

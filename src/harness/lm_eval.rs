@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::json::{self, fields, items, member, number_of, text_of, word_of};
-use super::stream::{self, Line, Lines};
+use super::json::{self, fields, items, member, number_of, shown, sorted, text_of, word_of};
+use super::stream::{self, Line, Lines, entries};
 use super::{
     Excerpt, Format, Grouping, HarnessError, MetricHead, ResultFile, Row, RowSink, Source, TaskHead, key_of, print_of, score_of,
 };
@@ -110,7 +110,7 @@ fn samples(path: &Path) -> Result<(PathBuf, Vec<Named>), HarnessError> {
     }
     let mut below = Vec::new();
     for folder in entries.into_iter().filter(|entry| entry.is_dir()) {
-        let own: Vec<Named> = self::entries(&folder)?.iter().filter_map(|entry| named(entry)).collect();
+        let own: Vec<Named> = stream::entries(&folder)?.iter().filter_map(|entry| named(entry)).collect();
         if !own.is_empty() {
             below.push((folder, own));
         }
@@ -127,17 +127,6 @@ fn samples(path: &Path) -> Result<(PathBuf, Vec<Named>), HarnessError> {
             ))
         }
     }
-}
-
-/// A folder's entries, by name.
-pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, HarnessError> {
-    let unreadable = |source| HarnessError::unreadable(folder, source);
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder).map_err(unreadable)? {
-        paths.push(entry.map_err(unreadable)?.path());
-    }
-    paths.sort();
-    Ok(paths)
 }
 
 fn read_results(path: &Path) -> Result<Value, HarnessError> {
@@ -419,8 +408,7 @@ pub(super) fn excerpt(path: &Path, at: u64) -> Result<Excerpt, HarnessError> {
 
 /// (context, continuation or settings) of each request.
 fn requests(arguments: &[u8]) -> Vec<(String, String)> {
-    let text = |raw: &[u8]| word_of(raw).map_or_else(|| String::from_utf8_lossy(raw).into_owned(), std::borrow::Cow::into_owned);
-    let pair = |raw: &[u8]| Some((text(member(raw, "arg_0")?), member(raw, "arg_1").map(text).unwrap_or_default()));
+    let pair = |raw: &[u8]| Some((shown(member(raw, "arg_0")?), member(raw, "arg_1").map(shown).unwrap_or_default()));
     fields(arguments).into_iter().flatten().filter_map(|field| pair(field.ok()?.1)).collect()
 }
 
@@ -429,18 +417,4 @@ fn first(raw: &[u8]) -> String {
     let found = items(raw).and_then(|mut list| list.next()).and_then(Result::ok).unwrap_or(raw);
     let number = number_of(found).or_else(|| text_of(found)?.parse().ok());
     number.map_or_else(|| String::from_utf8_lossy(found).into_owned(), |x| format!("{x:.3}"))
-}
-
-/// The value's text with its keys in order.
-pub(super) fn sorted(value: &Value) -> String {
-    match value {
-        Value::Object(members) => {
-            let ordered: BTreeMap<&String, String> = members.iter().map(|(key, value)| (key, sorted(value))).collect();
-            let text: Vec<String> =
-                ordered.into_iter().map(|(key, value)| format!("{}:{value}", Value::from(key.as_str()))).collect();
-            format!("{{{}}}", text.join(","))
-        }
-        Value::Array(values) => format!("[{}]", values.iter().map(sorted).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
-    }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::json::{at, fields, items, member, number_of, text_of, word_of};
+use super::json::{at, fields, items, member, number_of, shown, text_of, word_of};
 use super::stream::{self, Lines};
 use super::{
     Excerpt, Format, Grouping, HarnessError, MetricHead, ResultFile, Row, RowSink, Source, TaskHead, key_of, print_of, score_of,
@@ -164,17 +164,14 @@ pub(super) fn excerpt(path: &Path, from: u64) -> Result<Excerpt, HarnessError> {
     let changed = "the file changed while it was read";
     let judged = Judged::of(&line).map_err(|what| HarnessError::file(path, what, changed))?;
     let judged = judged.ok_or_else(|| HarnessError::file(path, "no judgement where there was one", changed))?;
-    let text = |path: &[&str]| {
-        let raw = at(&line, path);
-        raw.map(|raw| word_of(raw).map_or_else(|| String::from_utf8_lossy(raw).into_owned(), Cow::into_owned)).unwrap_or_default()
-    };
+    let text = |path: &[&str]| at(&line, path).filter(|raw| *raw != b"null").map(shown).unwrap_or_default();
     let either = |item: &[&str], event: &[&str]| if is_item(&line) { text(item) } else { text(event) };
     Ok(Excerpt {
         id: judged.id.clone().into_owned(),
         prompt: either(&["sample", "input"], &["data", "prompt"]),
         target: either(&["datasource_item"], &["data", "expected"]),
         answer: either(&["sample", "output"], &["data", "sampled"]),
-        error: either(&["sample", "error"], &["data", "error"]).replace("null", ""),
+        error: either(&["sample", "error"], &["data", "error"]),
         asked: vec![("question or expected answer", String::from_utf8_lossy(judged.asked).into_owned())],
     })
 }

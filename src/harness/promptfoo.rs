@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::json::{self, fields, member, text_of, word_of};
-use super::lm_eval::sorted;
+use super::json::{self, fields, member, shown, sorted, text_of, word_of};
 use super::stream::{self, Broken, Document};
 use super::{
     Excerpt, Format, Grouping, HarnessError, MetricHead, Place, ResultFile, Row, RowSink, Source, TaskHead, key_of, print_of,
@@ -102,7 +101,6 @@ impl<'a> Entry<'a> {
 fn results(path: &Path, mut each: impl FnMut(u64, u64, &[u8]) -> Result<(), HarnessError>) -> Result<Head, HarnessError> {
     let mut head = Head::default();
     let mut held = Vec::new();
-    let mut number = 0;
     let walked = Document::new(stream::open(path, 0)?, 0).object(|document, name| {
         if name == "metadata" {
             held.clear();
@@ -121,14 +119,7 @@ fn results(path: &Path, mut each: impl FnMut(u64, u64, &[u8]) -> Result<(), Harn
                     head.version = serde_json::from_slice(&held).ok();
                     Ok(())
                 }
-                "results" => document.array(|document| {
-                    document.peek()?;
-                    let at = document.at();
-                    held.clear();
-                    document.value(Some(&mut held))?;
-                    number += 1;
-                    Ok(each(at, number, &held)?)
-                }),
+                "results" => document.samples(&mut each).map(|_| ()),
                 _ => document.value(None),
             }
         })
@@ -183,26 +174,40 @@ pub(super) fn open(path: &Path, model: Option<&str>) -> Result<Source, HarnessEr
              run it with --no-cache"
         ));
     }
-    let one = prompts.len() == 1;
+    let names = names(&prompts);
     Ok(Source {
         format: Format::Promptfoo,
         program: head.program.map_or_else(|| "promptfoo".to_owned(), |version| format!("promptfoo {version}")),
         model: model.clone(),
         parameters: 0,
         files: vec![ResultFile { path: path.to_owned(), digest, bytes }],
-        tasks: prompts.iter().map(|(label, prompt)| task(label, prompt, &model, one)).collect(),
+        tasks: prompts.iter().zip(names).map(|((label, prompt), name)| task(name, label, prompt, &model)).collect(),
         details: BTreeMap::new(),
         notes,
     })
 }
 
-/// A prompt is a task: its name is the prompt's, or `tests` where there is one prompt only.
-fn task(label: &str, prompt: &Prompt, model: &str, one: bool) -> TaskHead {
-    let words: Vec<&str> = label.split_whitespace().collect();
-    let name: String = words.join(" ").chars().take(NAME).collect();
+/// The names of the tasks that prompts are: the beginnings of their labels, told apart by a number where several begin alike;
+/// `tests` where there is one prompt only.
+fn names(prompts: &BTreeMap<String, Prompt>) -> Vec<TaskName> {
+    if prompts.len() == 1 {
+        return vec![TaskName::new("tests")];
+    }
+    let mut taken = BTreeSet::new();
+    let name = |label: &String| {
+        let words: Vec<&str> = label.split_whitespace().collect();
+        let short: String = words.join(" ").chars().take(NAME).collect();
+        let numbered = (2..).map(|number| format!("{short} ({number})"));
+        let free = std::iter::once(short.clone()).chain(numbered).find(|name| taken.insert(name.clone()));
+        TaskName::new(free.expect("some number is free"))
+    };
+    prompts.keys().map(name).collect()
+}
+
+fn task(name: TaskName, label: &str, prompt: &Prompt, model: &str) -> TaskHead {
     let head = |name: &str| MetricHead { name: name.to_owned(), higher_is_better: true, reported: None };
     TaskHead {
-        name: TaskName::new(if one { "tests" } else { &name }),
+        name,
         kind: RequestKind::Chat,
         chance: 0.0,
         metrics: ["success", "score"].into_iter().chain(prompt.named.iter().map(String::as_str)).map(head).collect(),
@@ -252,16 +257,32 @@ pub(super) fn read(
 pub(super) fn excerpt(path: &Path, at: u64) -> Result<Excerpt, HarnessError> {
     let held = stream::value_at(path, at)?;
     let entry = Entry::of(&held).map_err(|what| HarnessError::file(path, what, "the file changed while it was read"))?;
-    let text = |raw: &[u8]| text_of(raw).map_or_else(|| String::from_utf8_lossy(raw).into_owned(), Cow::into_owned);
-    let prompt = member(entry.prompt, "raw").map(text).unwrap_or_default();
+    let prompt = member(entry.prompt, "raw").map(shown).unwrap_or_default();
     let asserted = json::value_of(entry.asserted()).map(|value| sorted(&value)).unwrap_or_default();
     let error = if entry.failed() { text_of(entry.error).unwrap_or_default().into_owned() } else { String::new() };
     Ok(Excerpt {
         id: entry.index.and_then(word_of).map(Cow::into_owned).unwrap_or_default(),
         target: asserted.clone(),
-        answer: member(entry.response, "output").map(text).unwrap_or_default(),
+        answer: member(entry.response, "output").map(shown).unwrap_or_default(),
         error,
         asked: vec![("prompt", prompt.clone()), ("assertions", asserted)],
         prompt,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_that_begin_alike_are_tasks_of_their_own() {
+        let long = "You are a careful assistant and answer in one word.";
+        let labels = [format!("{long} A: {{{{q}}}}"), format!("{long} B: {{{{q}}}}"), "short".to_owned()];
+        let prompts: BTreeMap<String, Prompt> = labels.into_iter().map(|label| (label, Prompt::default())).collect();
+        let found = names(&prompts);
+        let distinct: BTreeSet<&str> = found.iter().map(TaskName::as_str).collect();
+        assert_eq!(distinct.len(), 3, "{found:?}");
+        assert_eq!(found, names(&prompts), "two files with equal prompts have equal tasks");
+        assert!(distinct.contains("short"));
+    }
 }

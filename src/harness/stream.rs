@@ -1,8 +1,8 @@
 //! Files read piece by piece: lines with their offsets, and one large JSON document of which only parts are held.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::json::Skim;
 use super::{HarnessError, Place};
@@ -249,6 +249,20 @@ impl<R: BufRead> Document<R> {
             each(self)?;
         }
     }
+
+    /// Walks an array of samples: `each` gets the offset, the number (from 1) and the bytes of one. How many there were.
+    pub(super) fn samples(&mut self, each: &mut impl FnMut(u64, u64, &[u8]) -> Result<(), HarnessError>) -> Result<u64, Broken> {
+        let (mut held, mut number) = (Vec::new(), 0);
+        self.array(|document| {
+            document.peek()?;
+            let at = document.at();
+            held.clear();
+            document.value(Some(&mut held))?;
+            number += 1;
+            Ok(each(at, number, &held)?)
+        })?;
+        Ok(number)
+    }
 }
 
 /// The value that begins at an offset of a file.
@@ -265,4 +279,15 @@ pub(super) fn head(path: &Path, n: u64) -> Result<Vec<u8>, HarnessError> {
     let mut head = Vec::new();
     open(path, 0)?.take(n).read_to_end(&mut head).map_err(|source| HarnessError::unreadable(path, source))?;
     Ok(head)
+}
+
+/// A folder's entries, by name.
+pub(super) fn entries(folder: &Path) -> Result<Vec<PathBuf>, HarnessError> {
+    let unreadable = |source| HarnessError::unreadable(folder, source);
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(unreadable)? {
+        paths.push(entry.map_err(unreadable)?.path());
+    }
+    paths.sort();
+    Ok(paths)
 }
