@@ -38,6 +38,30 @@ pub struct Noise {
 }
 
 impl Noise {
+    /// What a subject of a sheet does against itself; none where it was asked once.
+    #[must_use]
+    pub fn of(sheet: &Sheet, passes: &Passes) -> Option<Self> {
+        if passes.columns.len() < 2 {
+            return None;
+        }
+        let side = passes.side();
+        let overdispersion = overdispersion(passes);
+        // Two passes differ by what each varies: twice the variance of one.
+        let variance = overdispersion.map(|of| 2.0 * (of.expected_var + shown_variance(&of)));
+        Some(Self {
+            subject: passes.subject.clone(),
+            role: passes.role,
+            task: sheet.task.name.clone(),
+            passes: passes.columns.len() as u32,
+            complete: (0..passes.after.min(sheet.ids.len())).filter(|&item| scored(side, item)).count() as u64,
+            flips: disagreement(side, sheet.ids.len(), Column::value),
+            changed: disagreement(side, sheet.ids.len(), Column::label),
+            again: Comparison::between(sheet, passes.pass(0), passes.pass(1)),
+            sd: variance.map(f64::sqrt),
+            overdispersion,
+        })
+    }
+
     /// The variance of a whole pass's mean beyond what its items explain, where it is shown (p < 0.01); else 0.
     #[must_use]
     pub fn sigma2_run(&self) -> f64 {
@@ -59,7 +83,7 @@ impl Noise {
 
 /// What is known of each sheet's subjects, in their order; none of those with one pass.
 pub(super) fn measure(sheets: &[Sheet]) -> Vec<Vec<Option<Noise>>> {
-    sheets.par_iter().map(|sheet| sheet.subjects.par_iter().map(|passes| of(sheet, passes)).collect()).collect()
+    sheets.par_iter().map(|sheet| sheet.subjects.par_iter().map(|passes| Noise::of(sheet, passes)).collect()).collect()
 }
 
 /// By subject, then task.
@@ -69,28 +93,6 @@ pub(super) fn by_subject(noise: Vec<Vec<Option<Noise>>>) -> Vec<Noise> {
     // A stable sort: of one subject, tasks stay in the plan's order.
     all.sort_by_key(|(subject, _)| *subject);
     all.into_iter().map(|(_, noise)| noise).collect()
-}
-
-fn of(sheet: &Sheet, passes: &Passes) -> Option<Noise> {
-    if passes.columns.len() < 2 {
-        return None;
-    }
-    let side = passes.side();
-    let overdispersion = overdispersion(passes);
-    // Two passes differ by what each varies: twice the variance of one.
-    let variance = overdispersion.map(|of| 2.0 * (of.expected_var + shown_variance(&of)));
-    Some(Noise {
-        subject: passes.subject.clone(),
-        role: passes.role,
-        task: sheet.task.name.clone(),
-        passes: passes.columns.len() as u32,
-        complete: (0..passes.after.min(sheet.ids.len())).filter(|&item| scored(side, item)).count() as u64,
-        flips: disagreement(side, sheet.ids.len(), Column::value),
-        changed: disagreement(side, sheet.ids.len(), Column::label),
-        again: Comparison::between(sheet, passes.pass(0), passes.pass(1)),
-        sd: variance.map(f64::sqrt),
-        overdispersion,
-    })
 }
 
 /// Whether an item has a score in every pass.

@@ -3,9 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::analysis::{self, Comparison, Passes, Record, Sheet, SliceRow};
-use crate::cli::failure::Failure;
-use crate::cli::run::of_journal;
+use crate::analysis::{self, Comparison, Noise, Passes, Record, Sheet, SliceRow};
 use crate::domain::{Role, Subject, SubjectName, TaskCard, TaskName};
 use crate::journal::{self, RunFolder};
 use crate::plan::PlannedTask;
@@ -47,7 +45,7 @@ pub(super) struct Measured {
     pub(super) canary: f64,
     /// The same by slice.
     pub(super) slices: Vec<Part>,
-    /// Share of items on which the canary's first two passes differ; none where it was asked once.
+    /// Share of items on which two passes of the canary differ; none where it was asked once.
     pub(super) own_flips: Option<f64>,
     /// Where the variance of differences comes from.
     pub(super) spread: Option<Spread>,
@@ -64,7 +62,7 @@ impl Measured {
 }
 
 /// The newest measurement of each task of the plan in a folder of runs; tasks that no finished run has are left out.
-pub(super) fn of(reports: &Path, subjects: &[Subject], tasks: &[PlannedTask]) -> Result<Vec<Measured>, Failure> {
+pub(super) fn of(reports: &Path, subjects: &[Subject], tasks: &[PlannedTask]) -> Vec<Measured> {
     let mut found: Vec<Measured> = Vec::new();
     for folder in newest_first(reports, tasks) {
         let open = |task: &&PlannedTask| {
@@ -75,8 +73,8 @@ pub(super) fn of(reports: &Path, subjects: &[Subject], tasks: &[PlannedTask]) ->
         if wanted.is_empty() {
             break;
         }
-        let events = journal::replay(&folder.journal()).map_err(|fault| of_journal(&fault))?;
-        // A journal that tells no consistent story is no history; `report` says what is wrong with it.
+        // A journal that cannot be read, or tells no consistent story, is no history; `report` says what is wrong with it.
+        let Ok(events) = journal::replay(&folder.journal()) else { continue };
         let Ok(record) = analysis::fold(events) else { continue };
         for measured in measure(&record, subjects, &wanted) {
             match found.iter_mut().find(|earlier| earlier.task == measured.task) {
@@ -86,7 +84,7 @@ pub(super) fn of(reports: &Path, subjects: &[Subject], tasks: &[PlannedTask]) ->
             }
         }
     }
-    Ok(found)
+    found
 }
 
 /// The folders of finished runs that share a task with the plan, the newest first. A folder that can't be read is no run.
@@ -124,6 +122,7 @@ fn of_sheet(record: &Record, subjects: &[Subject], sheet: &Sheet) -> Option<Meas
     let candidates = if shared.is_empty() { variants } else { shared };
     let compared = candidates.into_iter().map(|i| (i, Comparison::of(sheet, i))).filter(|(_, c)| c.paired.n() > 0);
     let (at, comparison) = compared.max_by(|(_, a), (_, b)| a.paired.flip_rate().total_cmp(&b.paired.flip_rate()))?;
+    let (canary, variant) = (&sheet.subjects[0], &sheet.subjects[at]);
     let flips = comparison.paired.table.discordant();
     let deff = (flips >= TELLING).then(|| stats::tango_cluster(&comparison.clusters, 0.0, 0.0)?.deff).flatten();
     let part = |row: &SliceRow| {
@@ -138,75 +137,18 @@ fn of_sheet(record: &Record, subjects: &[Subject], sheet: &Sheet) -> Option<Meas
         pairs: comparison.paired.n(),
         flips,
         canary: comparison.paired.canary?.estimate,
-        own_flips: own_flips(&sheet.subjects[0]),
-        spread: comparison.means.as_ref().and_then(|_| spread(&sheet.subjects[0], &sheet.subjects[at])),
+        own_flips: Noise::of(sheet, canary).and_then(|noise| noise.flips),
+        spread: comparison.means.as_ref().and_then(|_| {
+            let (canary, variant) = answers(canary, variant);
+            Spread::of(&canary, &variant)
+        }),
         deff,
     })
 }
 
-/// How often the first two passes of a subject differ.
-fn own_flips(canary: &Passes) -> Option<f64> {
-    let [first, second, ..] = canary.columns.as_slice() else { return None };
-    let both: Vec<bool> =
-        (0..first.len()).filter_map(|i| Some(first.value(i)?.to_bits() != second.value(i)?.to_bits())).collect();
-    (!both.is_empty()).then(|| both.iter().filter(|differ| **differ).count() as f64 / both.len() as f64)
-}
-
-/// Where the variance of the differences of item means comes from. None for fewer than two complete pairs.
-fn spread(canary: &Passes, variant: &Passes) -> Option<Spread> {
-    let answers = |passes: &Passes, i: usize| -> Vec<f64> { passes.columns.iter().filter_map(|c| c.value(i)).collect() };
-    let items = 0..canary.after.min(variant.after);
-    let pairs = items.map(|i| (answers(canary, i), answers(variant, i)));
-    let (canary, variant): (Vec<Vec<f64>>, Vec<Vec<f64>>) = pairs.filter(|(a, b)| !a.is_empty() && !b.is_empty()).unzip();
-    let differences: Vec<f64> = canary.iter().zip(&variant).map(|(a, b)| mean(b) - mean(a)).collect();
-    let ((canary, of_canary), (variant, of_variant)) = (sampling(&canary), sampling(&variant));
-    let between = (variance(&differences)? - of_canary - of_variant).max(0.0);
-    Some(Spread { between, canary, variant })
-}
-
-/// The variance of one answer about its item's mean, and that of the mean of all of an item's answers, averaged over items.
-fn sampling(items: &[Vec<f64>]) -> (f64, f64) {
-    let one = |answers: &Vec<f64>| variance(answers).unwrap_or(0.0);
-    let of_mean = |answers: &Vec<f64>| one(answers) / answers.len() as f64;
-    (mean(&items.iter().map(one).collect::<Vec<_>>()), mean(&items.iter().map(of_mean).collect::<Vec<_>>()))
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len() as f64
-}
-
-/// The variance of values about their mean. None for fewer than two.
-fn variance(values: &[f64]) -> Option<f64> {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    (values.len() > 1).then(|| values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n - 1.0))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::analysis::{Column, Mark};
-
-    fn passes(columns: &[&[f64]]) -> Passes {
-        let column = |values: &&[f64]| {
-            let mut column = Column::with_capacity(values.len());
-            values.iter().for_each(|&value| column.push(Mark { value: Some(value), ..Mark::default() }));
-            column
-        };
-        let columns: Vec<Column> = columns.iter().map(column).collect();
-        Passes { subject: SubjectName::new("s"), role: Role::Variant, after: columns[0].len(), columns }
-    }
-
-    #[test]
-    fn variance_between_items_is_what_sampling_does_not_explain() {
-        // Each side answers one item both ways: a variance of ½ about each mean, of ¼ for the mean of two.
-        let canary = passes(&[&[1.0, 1.0, 1.0, 0.0], &[0.0, 1.0, 1.0, 0.0]]);
-        let variant = passes(&[&[0.0, 1.0, 0.0, 0.0], &[0.0, 0.0, 0.0, 0.0]]);
-        let spread = spread(&canary, &variant).expect("there are pairs");
-        assert!((spread.canary - 0.125).abs() < 1e-12 && (spread.variant - 0.125).abs() < 1e-12, "{spread:?}");
-        // Differences −½, −½, −1, 0 have the variance 1/6, of which sampling explains 2 · 1/16.
-        assert!((spread.between - (1.0 / 6.0 - 0.125)).abs() < 1e-12, "{spread:?}");
-        assert_eq!(own_flips(&canary), Some(0.25));
-        assert_eq!(own_flips(&passes(&[&[1.0]])), None);
-    }
+/// The answers' scores of each item that both have one of, of the canary and of the variant.
+fn answers(canary: &Passes, variant: &Passes) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    let of = |passes: &Passes, item: usize| -> Vec<f64> { passes.columns.iter().filter_map(|c| c.value(item)).collect() };
+    let items = (0..canary.after.min(variant.after)).map(|item| (of(canary, item), of(variant, item)));
+    items.filter(|(a, b)| !a.is_empty() && !b.is_empty()).unzip()
 }

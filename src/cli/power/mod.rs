@@ -103,7 +103,7 @@ impl Forecast {
         assumed::check(&args.flips, &names)?;
         assumed::check(&args.loss, &names)?;
         assumed::check(&args.canary, &names)?;
-        let measured = history::of(&plan.reports, &plan.subjects, &plan.tasks)?;
+        let measured = history::of(&plan.reports, &plan.subjects, &plan.tasks);
         let designs = Design::all(&plan.policy, &plan.subjects, &plan.tasks);
         let rule = Rule::of(plan);
         let rows: Vec<Row> = designs.into_iter().map(|design| row(design, args, &measured, &rule)).collect();

@@ -5,9 +5,11 @@ mod design;
 mod exact;
 mod joint;
 mod outlook;
+mod spread;
 #[cfg(test)]
 mod tests;
 
 pub use design::{Clusters, Design, Never};
 pub use joint::{joint, mean_power};
-pub use outlook::{Expected, Outlook, Planned, Spread};
+pub use outlook::{Expected, Outlook, Planned};
+pub use spread::Spread;

@@ -1,8 +1,8 @@
 //! Outlooks: what a design can show, given how often answers are expected to flip.
 
-use super::Design;
 use super::design::{Clusters, Test};
 use super::exact::exact_power;
+use super::{Design, Spread};
 use crate::domain::Tolerance;
 use crate::stats::{self, SCORE_FROM};
 
@@ -14,17 +14,6 @@ const QUADRATURES: u64 = 2_000;
 const BETTING: f64 = 1.5;
 /// Loss of the score that is taken for no loss at all.
 const NOTHING: f64 = 1e-12;
-
-/// Where the variance of an item's difference comes from, as a history with repeats shows it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// Variance between items, which only more items overcome.
-    pub between: f64,
-    /// Variance of one answer of the canary about its item's mean, averaged over items.
-    pub canary: f64,
-    /// The same of the variant.
-    pub variant: f64,
-}
 
 /// What is expected of a variant beside the canary on one task.
 #[derive(Clone, Copy, Debug, PartialEq)]
