@@ -1,7 +1,7 @@
 //! The fold: a journal's events to one record, whatever the order of its units.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Counts, Record, Timing};
 use crate::domain::{Identity, Outcome, Role, SampleCard, SampleId, Subject, SubjectName, TaskCard, TaskName, UnitKey};
@@ -42,7 +42,7 @@ pub enum FoldError {
         /// How many the header announces.
         expected: usize,
     },
-    /// A loaded subject, or a task's samples, that the header doesn't have.
+    /// A subject or a task that the header doesn't have.
     #[error("the journal speaks of '{0}', which its header doesn't announce")]
     Unknown(String),
     /// The last event's counts are not the journal's.
@@ -128,6 +128,12 @@ impl Folding {
                 };
             }
             EventKind::TaskSettled { subject, task, after } => {
+                if !self.header.subjects.iter().any(|s| s.name == subject) {
+                    return Err(FoldError::Unknown(subject.to_string()));
+                }
+                if !self.header.tasks.iter().any(|card| card.name == task) {
+                    return Err(FoldError::Unknown(task.to_string()));
+                }
                 if self.settled.insert((subject.clone(), task.clone()), after).is_some() {
                     return Err(FoldError::SettledTwice(subject, task));
                 }
@@ -206,15 +212,16 @@ impl Folding {
     /// Drops answers that came after their subject was settled: which of them there are depends on how many requests were
     /// under way at once.
     fn forget_late(&mut self) {
-        let mut late: BTreeSet<(SubjectName, TaskName, SampleId)> = BTreeSet::new();
-        for ((subject, task), after) in &self.settled {
-            let cards = self.samples.get(task).map_or(&[][..], Vec::as_slice);
-            late.extend(cards.iter().skip(*after).map(|card| (subject.clone(), task.clone(), card.id.clone())));
+        let Self { samples, settled, outcomes, timing, .. } = self;
+        let mut late: HashMap<(&SubjectName, &TaskName), HashSet<&SampleId>> = HashMap::new();
+        for ((subject, task), after) in &*settled {
+            let cards = samples.get(task).map_or(&[][..], Vec::as_slice);
+            late.insert((subject, task), cards.iter().skip(*after).map(|card| &card.id).collect());
         }
+        let kept = |unit: &UnitKey| late.get(&(&unit.subject, &unit.task)).is_none_or(|ids| !ids.contains(&unit.sample));
         if !late.is_empty() {
-            let kept = |unit: &UnitKey| !late.contains(&(unit.subject.clone(), unit.task.clone(), unit.sample.clone()));
-            self.outcomes.retain(|unit, _| kept(unit));
-            self.timing.micros.retain(|unit, _| kept(unit));
+            outcomes.retain(|unit, _| kept(unit));
+            timing.micros.retain(|unit, _| kept(unit));
         }
     }
 

@@ -1,6 +1,7 @@
 //! What goes to standard output and standard error.
 #![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
+use std::borrow::Cow;
 use std::io::{IsTerminal, Write};
 
 use super::failure::Failure;
@@ -9,25 +10,31 @@ use super::failure::Failure;
 pub(super) fn say(text: &str) {
     let mut out = std::io::stdout().lock();
     // A reader that went away (`| head`) is no fault of ours.
-    let _ = writeln!(out, "{text}").and_then(|()| out.flush());
+    let _ = writeln!(out, "{}", harmless(text)).and_then(|()| out.flush());
 }
 
 /// A note for the person who waits, on standard error.
 pub(super) fn note(text: &str) {
-    eprintln!("{text}");
+    eprintln!("{}", harmless(text));
 }
 
 /// A warning, on standard error.
 pub(super) fn warn(text: &str) {
-    eprintln!("{} {text}", paint("warning:", "33;1"));
+    eprintln!("{} {}", paint("warning:", "33;1"), harmless(text));
 }
 
 /// A fault, on standard error.
 pub(super) fn complain(failure: &Failure) {
-    eprintln!("{} {}", paint("error:", "31;1"), failure.what);
+    eprintln!("{} {}", paint("error:", "31;1"), harmless(&failure.what));
     if let Some(hint) = &failure.hint {
-        eprintln!("{} {hint}", paint(" hint:", "36;1"));
+        eprintln!("{} {}", paint(" hint:", "36;1"), harmless(hint));
     }
+}
+
+/// The text without what a terminal would obey: names and messages come from models and from other programs' files.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if text.contains(obeyed) { Cow::Owned(text.replace(obeyed, "\u{fffd}")) } else { Cow::Borrowed(text) }
 }
 
 /// A word in colour where somebody sees it.
@@ -39,4 +46,15 @@ fn paint(word: &str, code: &str) -> String {
 pub(super) fn width() -> usize {
     const PAGE: usize = 120;
     console::Term::stdout().size_checked().map_or(PAGE, |(_, columns)| usize::from(columns))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_not_passed_on() {
+        assert_eq!(harmless("task \u{1b}[2Jgone\rover\u{9b}1m"), "task \u{fffd}[2Jgone\u{fffd}over\u{fffd}1m");
+        assert_eq!(harmless("two\n\tlines, Δ −1.2 pp"), "two\n\tlines, Δ −1.2 pp");
+    }
 }

@@ -1,8 +1,8 @@
 //! `samples.csv` and `metrics.csv`: flat tables for a spreadsheet or a data frame.
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula. In `samples.csv`
-//! every column that holds text from a model or a dataset (sample, slice, target, read, answer, cause) therefore gets an
-//! apostrophe in front of such a cell; a reader that needs the bytes as they were finds them in the journal.
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-`, `@`, a tab or a carriage return for a formula. Every column that
+//! holds text from a model, a dataset or another program's files (names of tasks and subjects, too) therefore gets an
+//! apostrophe in front of such a cell; a reader that needs the bytes as they were finds them in the journal, or in those files.
 
 use super::lines;
 use super::model::{DistributionResult, FindingResult, NoiseResult, Report, SubjectResult, TaskResult};
@@ -33,10 +33,10 @@ pub(super) fn samples(report: &Report) -> Result<Vec<u8>, ReportError> {
         let said = &row.said;
         let last = if said.status == "unscored" { &said.cause } else { &said.answer };
         [
-            row.task.to_string(),
+            safe(row.task.as_str()),
             safe(row.sample.as_str()),
             safe(&row.slice),
-            row.subject.to_string(),
+            safe(row.subject.as_str()),
             role(row.role).to_owned(),
             row.repeat.to_string(),
             said.status.to_owned(),
@@ -86,11 +86,11 @@ impl Measure<'_> {
     fn row(self, subject: &SubjectResult) -> [String; 10] {
         let number = |x: Option<f64>| x.filter(|x| x.is_finite()).map_or_else(String::new, |x| x.to_string());
         [
-            subject.name.to_string(),
+            safe(subject.name.as_str()),
             role(subject.role).to_owned(),
-            self.task.to_owned(),
+            safe(self.task),
             safe(self.slice),
-            self.metric,
+            safe(&self.metric),
             number(self.value),
             number(self.interval.map(|(i, _)| i.lower)),
             number(self.interval.map(|(i, _)| i.upper)),
