@@ -99,7 +99,8 @@ pub fn pooled(tasks: &[TaskEffect], conf: f64) -> Option<PooledTasks> {
     let q = total(&|t| ((t.delta - fixed) / t.se).powi(2));
     let weights = total(&|t| t.se.powi(-2));
     let spread = weights - total(&|t| t.se.powi(-4)) / weights;
-    let excess = (q - (count - 1.0)).max(0.0);
+    // The only task differs from itself by rounding.
+    let excess = if tasks.len() > 1 { (q - (count - 1.0)).max(0.0) } else { 0.0 };
     let tau2_dl = if spread > 0.0 { excess / spread } else { 0.0 };
     let (random, random_se) = weighted(tau2_dl);
     let (t, z) = (t_of(conf, macro_df)? * macro_se, z_of(conf) * micro_se);

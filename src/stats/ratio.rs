@@ -12,20 +12,16 @@ struct Counts {
     a: f64,
     /// Right under the variant.
     b: f64,
-    /// Losses.
-    lost: f64,
     /// Right under either.
     either: f64,
-    /// Pairs.
-    n: f64,
 }
 
 impl Counts {
     /// `None` where neither got anything right: the ratio is 0/0.
     fn of(table: &PairTable) -> Option<Self> {
-        let (lost, gained, n) = table.counts();
+        let (lost, gained, _) = table.counts();
         let both = table.n11 as f64;
-        (both + lost + gained > 0.0).then_some(Self { a: both + lost, b: both + gained, lost, either: both + lost + gained, n })
+        (both + lost + gained > 0.0).then_some(Self { a: both + lost, b: both + gained, either: both + lost + gained })
     }
 
     fn ratio(self) -> f64 {
@@ -34,13 +30,14 @@ impl Counts {
 
     /// T(φ), falling in φ.
     fn score(self, phi: f64) -> f64 {
-        let Self { a, b, lost, either, n } = self;
-        let lead = n * (1.0 + phi);
-        let half = a * phi * phi - (b + 2.0 * lost);
-        let last = lost * (1.0 - phi) * either / n;
-        let spread = (half * half - 4.0 * lead * last).max(0.0).sqrt();
-        let q = if half > 0.0 { -2.0 * last / (half + spread) } else { (spread - half) / (2.0 * lead) };
-        let (above, variance) = (b - phi * a, lead * q + either * (phi - 1.0));
+        let Self { a, b, either } = self;
+        let above = b - phi * a;
+        // n(1+φ)q̃ + (n11+n10+n01)(φ−1) is the larger root of v² + middle·v = product/4; as that sum it would lose all its
+        // digits where φ is small.
+        let middle = b - 2.0 * either * phi + a * phi * phi;
+        let product = 4.0 * either * phi * (1.0 - phi) * above;
+        let spread = (middle * middle + product).max(0.0).sqrt();
+        let variance = if middle > 0.0 { 0.5 * product / (spread + middle) } else { 0.5 * (spread - middle) };
         standardized(above, variance)
     }
 }
@@ -118,7 +115,7 @@ pub struct RatioNi {
 /// `None` where neither got anything right, for fewer than two pairs, or ρ₀ not positive and finite.
 #[must_use]
 pub fn ratio_ni(table: &PairTable, rho0: f64) -> Option<RatioNi> {
-    let of = Counts::of(table).filter(|of| of.n > 1.0 && rho0 > 0.0 && rho0.is_finite())?;
+    let of = Counts::of(table).filter(|_| table.n() > 1 && rho0 > 0.0 && rho0.is_finite())?;
     let z_score = of.score(rho0);
     let (lost, gained, n) = table.counts();
     let contrast_mean = (of.b - rho0 * of.a) / n;

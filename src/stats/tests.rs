@@ -404,3 +404,20 @@ fn limits_without_a_flip_have_their_closed_form_at_every_n() {
         assert!(lost.lower <= -1.0 && lost.upper > -1.0, "{n} {lost:?}");
     }
 }
+
+#[test]
+fn a_variant_without_a_right_answer_has_a_ratio_with_an_upper_limit() {
+    // Of x right answers of the canary none was kept: T(φ) = −√(xφ).
+    for right in [1_u64, 5, 400] {
+        let table = PairTable { n11: 0, n10: right, n01: 0, n00: 3 };
+        let upper = ratio_score(&table, 0.9).expect("the canary was right").upper;
+        assert!((upper - z_of(0.9).powi(2) / right as f64).abs() < 1e-9, "{right}: {upper}");
+    }
+}
+
+#[test]
+fn one_task_has_no_variation_between_tasks() {
+    let task = TaskEffect { delta: -0.0232, se: 0.009, df: 1673.0, n: 1674, n10: 30, n01: 33 };
+    let of = pooled(&[task], 0.95).expect("it is proper");
+    assert!(of.i2.abs() < 1e-12 && of.tau2_dl.abs() < 1e-12, "{} {}", of.i2, of.tau2_dl);
+}
