@@ -7,6 +7,8 @@ use super::method::{self, Question, Scores};
 use crate::domain::{Tolerance, Verdict};
 use crate::stats::{Interval, PairTable};
 
+/// Below so many errors of the canary no score of the ratio is trusted: of one error and none a score would make 1/3.
+const SCORE_FROM: u64 = 5;
 /// Level of an interval that is shown rather than decided on.
 const SHOWN: f64 = 0.025;
 
@@ -35,9 +37,14 @@ fn errors(table: &PairTable) -> PairTable {
 }
 
 fn of_table(method: Method, table: &PairTable, alpha: f64) -> Option<Interval> {
+    let few = |deff: f64| ((table.n11 + table.n10) as f64) < SCORE_FROM as f64 * deff.max(1.0);
     let by = match method {
-        Method::ClusteredTango { deff, df } => Method::ClusteredRatio { deff, df },
+        Method::ClusteredTango { deff, df } => {
+            let interval = method::ratio(Method::ClusteredRatio { deff, df }, table, alpha)?;
+            return Some(if few(deff) { Interval { upper: f64::INFINITY, ..interval } } else { interval });
+        }
         Method::FayLumbard => Method::Betting,
+        _ if few(1.0) => Method::Betting,
         _ => Method::RatioScore,
     };
     method::ratio(by, table, alpha)

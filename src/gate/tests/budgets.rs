@@ -68,6 +68,14 @@ fn an_error_ratio_without_a_flip_is_bounded_by_the_number_of_errors() {
 }
 
 #[test]
+fn one_error_of_the_canary_is_too_little_to_bound_a_ratio_by() {
+    // The score would put the upper limit of 0/1 at z² = 2.7; one of two halves of a coin does not show it.
+    let mut run = Run::pair(60, |canary, item| if canary && item == 7 { Reply::Wrong } else { Reply::Right });
+    run.policy.budgets = budget("error.ratio", 3.0);
+    assert_eq!(found(&run).verdict, Verdict::Inconclusive, "{}", found(&run).reason);
+}
+
+#[test]
 fn twice_the_errors_break_an_error_budget_and_none_at_all_tell_nothing() {
     let mut run = Run::pair(400, |canary, item| match item % 8 {
         7 => Reply::Wrong,
