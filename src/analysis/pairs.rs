@@ -223,6 +223,13 @@ impl Comparison {
         }
     }
 
+    /// Whether the subject was asked no more because its verdict was certain before the last sample. The samples that were
+    /// asked then stand for nothing but that verdict: where it was certain depends on them.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.asked < self.samples
+    }
+
     /// The same comparison from the other side: the subject in the canary's place, the canary in its. Without slices and
     /// without what is known of noise.
     #[must_use]

@@ -104,6 +104,12 @@ fn measured(asked: &Asked<'_>, budget: &Budget) -> ((Verdict, String), Option<Va
         };
         return ((Verdict::Invalid, format!("{who}, too many for a verdict")), None);
     }
+    // By its own policy a subject with such a budget is asked everything.
+    if comparison.is_short() {
+        let (asked, samples) = (count(comparison.asked), count(comparison.samples));
+        let what = format!("it was asked {asked} of {samples} items only, by another rule for stopping: ask the rest");
+        return ((Verdict::Inconclusive, what), None);
+    }
     let n = part.pairs.n();
     if n < FEWEST_UNITS {
         let what = format!("{} {} cannot tell anything: at least {FEWEST_UNITS} are needed", count(n), plural(n, "item"));

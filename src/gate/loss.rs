@@ -5,7 +5,7 @@ use super::method::{self, Pairs, Question, Stand};
 use super::{Evidence, Finding, Loss, Method, Rule, reasons, side};
 use crate::analysis::{Comparison, SliceRow};
 use crate::domain::{Policy, TaskCard, Tolerance, Verdict};
-use crate::stats::{FEWEST_CLUSTERS_STRICT, FEWEST_UNITS, Interval, T_FROM};
+use crate::stats::{FEWEST_CLUSTERS_STRICT, FEWEST_UNITS, Interval};
 
 /// Largest share of missing pairs that bounds are drawn for.
 pub(super) const MOST_MISSING: f64 = 0.01;
@@ -39,6 +39,24 @@ impl<'a> Asked<'a> {
     pub(super) fn whole(&self) -> Part<'a> {
         let tolerance = self.policy.tolerance_of(&self.card.name);
         Part::new(*self, None, Pairs::of(self.comparison, self.card), tolerance)
+    }
+
+    /// What is found of slices that gate and have no sample: nothing says that they lose little.
+    pub(super) fn absent_slices(&self) -> impl Iterator<Item = Finding> {
+        let has = |slice: &str| self.comparison.slices.iter().any(|row| row.slice == slice);
+        let rules = self.policy.tasks.iter().filter(|rule| rule.task == self.card.name);
+        let named =
+            rules.filter_map(|rule| rule.slice.as_deref()).filter(|slice| self.policy.gates_slice(&self.card.name, slice));
+        let absent: std::collections::BTreeSet<&str> = named.filter(|slice| !has(slice)).collect();
+        absent.into_iter().map(|slice| Finding {
+            rule: Rule::Loss,
+            task: Some(self.card.name.clone()),
+            slice: Some(slice.to_owned()),
+            gating: true,
+            verdict: Verdict::Invalid,
+            reason: format!("no sample is of slice '{slice}', which gates: name one that the task has, or take its rule away"),
+            evidence: None,
+        })
     }
 
     /// One slice of it.
@@ -163,6 +181,10 @@ impl Measured {
             return (Verdict::Inconclusive, reasons::few_sources(few.0, few.1));
         }
         let Some(stand) = self.stand else { return (Verdict::Inconclusive, reasons::undefined(part, self.method)) };
+        if part.slice.is_some() && part.asked.comparison.is_short() {
+            let interval = self.method.map_or_else(String::new, |method| reasons::interval(part, method, &stand));
+            return (Verdict::Inconclusive, reasons::elsewhere(part, &interval));
+        }
         let verdict = part.settled().map_or(stand.verdict(), |settled| settled.verdict);
         if let Some(doubt) = self.doubt(part, &stand, verdict) {
             return (Verdict::Inconclusive, doubt);
@@ -255,7 +277,7 @@ fn is_unbounded(part: &Part<'_>) -> bool {
 /// Scores without bounds need many units and a bootstrap of one mind with t; a strict policy accepts none.
 fn unbounded_may_decide(part: &Part<'_>, passes: bool) -> bool {
     let units = part.pairs.sources().unwrap_or(part.pairs.n());
-    let enough = units >= method::UNBOUNDED_FROM && part.pairs.differing() >= T_FROM && !part.question.strict;
+    let enough = units >= method::UNBOUNDED_FROM && method::many_differ(&part.pairs) && !part.question.strict;
     enough && method::bootstrap_agrees(&part.pairs.complete(), &part.question, passes)
 }
 

@@ -49,7 +49,7 @@ pub fn decide(record: &Record, comparisons: &Comparisons, policy: &Policy) -> De
     let case = |subject| Case { record, comparisons, policy, subject, noise: &noise, unscored: &unscored };
     let subjects: Vec<SubjectDecision> = judged.map(|s| judge(&case(&s.name), s.role)).collect();
     let (verdict, mut reason) = overall(&subjects);
-    if lets_through(verdict, policy) {
+    if lets_through(verdict, &subjects, policy) {
         reason.push_str(&wording::let_through(verdict));
     }
     let warnings = guards::warnings(record, comparisons, policy);
@@ -76,7 +76,8 @@ fn losses(asked: &[Asked<'_>], policy: &Policy) -> Vec<Finding> {
     let of_task = |asked: &Asked<'_>| {
         let named = asked.comparison.slices.iter().filter(|row| policy.names_slice(&asked.card.name, &row.slice));
         let slices: Vec<(Finding, bool)> = named.map(|row| (asked.slice(row).judge(), false)).collect();
-        std::iter::once((asked.whole().judge(), asked.settled.is_some())).chain(slices)
+        let absent = asked.absent_slices().map(|finding| (finding, false));
+        std::iter::once((asked.whole().judge(), asked.settled.is_some())).chain(slices).chain(absent).collect::<Vec<_>>()
     };
     let mut findings: Vec<(Finding, bool)> = asked.iter().flat_map(of_task).collect();
     family::correct(&mut findings, policy);
@@ -86,19 +87,22 @@ fn losses(asked: &[Asked<'_>], policy: &Policy) -> Vec<Finding> {
 }
 
 /// The process's exit code: 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE and 4 for INVALID, these two 0 where the policy
-/// only warns of them.
+/// only warns of them. An INVALID that stands above a candidate's FAIL, or an INCONCLUSIVE that blocks, is not let through.
 #[must_use]
 pub fn exit_code(decision: &Decision, policy: &Policy) -> u8 {
-    if lets_through(decision.verdict, policy) { 0 } else { decision.verdict.exit_code() }
+    if lets_through(decision.verdict, &decision.subjects, policy) { 0 } else { decision.verdict.exit_code() }
 }
 
-/// Whether the policy only warns of a verdict that isn't PASS.
-fn lets_through(verdict: Verdict, policy: &Policy) -> bool {
-    match verdict {
+/// Whether the policy only warns of a verdict that isn't PASS, and of all that stands below it.
+fn lets_through(verdict: Verdict, subjects: &[SubjectDecision], policy: &Policy) -> bool {
+    let warns = |verdict: Verdict| match verdict {
         Verdict::Inconclusive => policy.inconclusive == OnDoubt::Warn,
         Verdict::Invalid => policy.invalid == OnDoubt::Warn,
         Verdict::Pass | Verdict::Fail => false,
-    }
+    };
+    let candidates = subjects.iter().filter(|subject| subject.role == Role::Variant);
+    let mut open = candidates.flat_map(|subject| &subject.findings).filter(|f| f.gating && f.verdict != Verdict::Pass);
+    warns(verdict) && open.all(|finding| warns(finding.verdict))
 }
 
 /// One subject before the gate.

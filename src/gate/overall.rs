@@ -51,9 +51,20 @@ pub(super) fn finding(asked: &[Asked<'_>], policy: &Policy, losses: &[Finding]) 
         let reason = "the mean over tasks is not known: a task has no interval".to_owned();
         return Some(finding(Verdict::Inconclusive, reason, None));
     };
-    let (verdict, reason) = mean.judged(delta);
+    let (verdict, reason) = match policy.overall.and_then(|_| unfit(&tasks)) {
+        Some(reason) => (Verdict::Inconclusive, reason),
+        None => mean.judged(delta),
+    };
     let loss = mean.evidence(delta, verdict);
     Some(finding(verdict, reason, Some(loss)))
+}
+
+/// Why a mean that gates cannot be judged, if it can't: a task with too few pairs, or that was not asked to its end, under
+/// another policy.
+fn unfit(tasks: &[Asked<'_>]) -> Option<String> {
+    let few = tasks.iter().find(|asked| asked.comparison.paired.n() < stats::FEWEST_UNITS || asked.comparison.is_short())?;
+    let (task, n) = (&few.card.name, count(few.comparison.paired.n()));
+    Some(format!("the mean over tasks is not known: of {task} there are {n} pairs only, too few or not all that it has"))
 }
 
 fn gating<'a>(asked: &[Asked<'a>], policy: &Policy) -> Vec<Asked<'a>> {

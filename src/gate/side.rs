@@ -17,6 +17,20 @@ pub(super) fn excess(sides: [&Asymmetry; 2]) -> u64 {
     sides.iter().map(of).max().unwrap_or(0)
 }
 
+/// Whether a pass of numbers holds where each of those answers would have been worth the whole range; without bounds nobody
+/// knows what they would have been worth.
+fn survives_at_most(part: &Part<'_>, method: Method, excess: u64) -> bool {
+    let Some((low, high)) = part.pairs.range else { return false };
+    let most = excess as f64 * (high - low) / part.pairs.n() as f64;
+    let share = part.question.share().unwrap_or(1.0);
+    let Some(stand) = method::stand(method, &part.pairs.complete(), &part.question) else { return false };
+    let room = match stand.ratio {
+        Some(ratio) => part.pairs.canary.map_or(0.0, |canary| (ratio.lower - share) * canary.estimate),
+        None => stand.delta.lower + part.margin(),
+    };
+    room > most * share
+}
+
 /// Whether a pass holds if the canary had been right wherever it was cut off or unread more often than the variant.
 pub(super) fn survives(part: &Part<'_>, method: Method) -> bool {
     let comparison = part.asked.comparison;
@@ -24,8 +38,10 @@ pub(super) fn survives(part: &Part<'_>, method: Method) -> bool {
     if excess == 0 || part.slice.is_some() {
         return true;
     }
-    // Of numbers it is not known what the answers would have been worth.
-    let Scores::Counts(table) = part.pairs.complete() else { return true };
+    let table = match part.pairs.complete() {
+        Scores::Counts(table) => table,
+        Scores::Values(_) => return survives_at_most(part, method, excess),
+    };
     let lost = excess.min(table.n00);
     let gained = (excess - lost).min(table.n01);
     let PairTable { n11, n10, n01, n00 } = table;

@@ -88,13 +88,20 @@ fn of_clusters(pairs: &Pairs<'_>, question: &Question) -> Option<Method> {
 
 fn of_means(pairs: &Pairs<'_>, independent: bool, question: &Question) -> Method {
     let bounded = pairs.range.is_some();
-    if bounded && (question.strict || pairs.differing() < T_FROM) {
+    if bounded && (question.strict || !many_differ(pairs)) {
         Method::Betting
     } else if independent {
         Method::PairedT
     } else {
         Method::ClusteredT
     }
+}
+
+/// Whether so many pairs differ, and in so many clusters (all, where those are fewer), that a t interval may decide: what
+/// happens in two clusters of many says as little of the others as two pairs do.
+pub(super) fn many_differ(pairs: &Pairs<'_>) -> bool {
+    let moved = pairs.clusters.iter().filter(|(_, lost, gained)| lost + gained > 0).count() as u64;
+    pairs.differing() >= T_FROM && moved >= T_FROM.min(pairs.sources().unwrap_or(0))
 }
 
 /// Where scores stand by a method. None where it says nothing: no pairs, no variation.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::sheets::{Scores, binary, card};
-use crate::analysis::Comparison;
+use crate::analysis::{Asymmetry, Comparison};
 use crate::domain::{MetricKind, Policy, SubjectName, TaskName, Tolerance, Verdict};
 use crate::gate::method::{self, Pairs, Question, Stand};
 use crate::gate::{Evidence, Finding, Loss, Method, judge_loss};
@@ -175,8 +175,8 @@ fn a_missing_number_is_bounded_by_the_ends_of_the_range() {
 
 #[test]
 fn numbers_in_clusters_are_judged_over_clusters() {
-    let clustered = Scores { cluster: |i| Some((i / 10).to_string()), ..means(400, 100, 0.01, UNIT) };
-    let alone = means(400, 100, 0.01, UNIT);
+    let clustered = Scores { cluster: |i| Some((i / 10).to_string()), ..means(400, 200, 0.01, UNIT) };
+    let alone = means(400, 200, 0.01, UNIT);
     let width = |scores: &Scores| {
         let finding = judge_loss(&scores.comparison(), &scores.card, &margin(0.05));
         let delta = loss(&finding).delta.expect("it has an interval");
@@ -184,7 +184,31 @@ fn numbers_in_clusters_are_judged_over_clusters() {
     };
     let ((one, narrow), (other, wide)) = (width(&alone), width(&clustered));
     assert_eq!((one, other), (Some(Method::PairedT), Some(Method::ClusteredT)));
-    assert!(wide > 2.0 * narrow, "the first ten clusters hold all differences: {wide} and {narrow}");
+    assert!(wide > 2.0 * narrow, "the first twenty clusters hold all differences: {wide} and {narrow}");
+}
+
+#[test]
+fn numbers_that_differ_in_two_clusters_only_are_not_judged_by_t() {
+    let scores = Scores { cluster: |i| Some((i / 10).to_string()), ..means(400, 20, 0.0001, UNIT) };
+    let finding = judge_loss(&scores.comparison(), &scores.card, &margin(0.02));
+    assert_eq!(loss(&finding).method, Some(Method::Betting));
+    assert_eq!(finding.verdict, Verdict::Inconclusive, "38 of 40 sources say nothing: {}", finding.reason);
+}
+
+#[test]
+fn a_pass_of_numbers_that_the_canarys_cut_off_answers_explain_is_not_given() {
+    let of = |range: Option<(f64, f64)>, cut: u64| {
+        let scores = means(400, 200, 0.001, range);
+        let mut comparison = scores.comparison();
+        comparison.truncated =
+            Asymmetry { canary: cut, variant: 0, p_mid: if cut > 6 { 0.001 } else { 1.0 }, ..comparison.truncated };
+        judge_loss(&comparison, &scores.card, &margin(0.05))
+    };
+    assert_eq!(of(UNIT, 0).verdict, Verdict::Pass, "{}", of(UNIT, 0).reason);
+    assert_eq!(of(UNIT, 10).verdict, Verdict::Pass, "ten of 400 are 2.5 pp: {}", of(UNIT, 10).reason);
+    assert_eq!(of(UNIT, 30).verdict, Verdict::Inconclusive);
+    assert!(of(UNIT, 30).reason.contains("were cut off"), "{}", of(UNIT, 30).reason);
+    assert_eq!(of(None, 30).verdict, Verdict::Inconclusive, "without bounds nobody knows");
 }
 
 #[test]

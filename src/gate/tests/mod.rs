@@ -187,6 +187,21 @@ fn another_template_or_vocabulary_is_invalid() {
 }
 
 #[test]
+fn an_invalid_that_is_only_warned_of_does_not_let_a_failure_through() {
+    let mut run = losing(30);
+    run.policy.invalid = OnDoubt::Warn;
+    run.policy.budgets = vec![Budget { metric: "kld.mean".to_owned(), task: None, max: 0.1 }];
+    let code = |run: &Run| {
+        let decision = decided(run);
+        assert_eq!(decision.verdict, Verdict::Invalid, "no task measures it: {}", decision.reason);
+        (exit_code(&decision, &run.policy), decision.reason.contains("Let through"))
+    };
+    assert_eq!(code(&run), (4, false), "the task fails");
+    run.reply = losing(0).reply;
+    assert_eq!(code(&run), (0, true), "nothing else is wrong");
+}
+
+#[test]
 fn an_unfinished_run_is_invalid_and_says_how_to_go_on() {
     let mut events = Run::small().events();
     events.truncate(150);

@@ -9,7 +9,7 @@ use super::{decided, losing};
 use crate::analysis::fixture::{Event, EventKind, Reply, Run};
 use crate::analysis::{Comparison, Comparisons, fold};
 use crate::domain::{
-    CauseKind, Family, Outcome, Policy, Role, Step, Stopping, SubjectName, TaskName, TaskRule, Tolerance, Verdict,
+    Budget, CauseKind, Family, Outcome, Policy, Role, Step, Stopping, SubjectName, TaskName, TaskRule, Tolerance, Verdict,
 };
 use crate::gate::{
     Asking, Code, Course, Decision, Early, EarlyBy, Evidence, Finding, Loss, Method, Rule, Terms, decide, judge_losses,
@@ -155,7 +155,9 @@ fn a_slice_gates_where_a_rule_says_so_and_is_judged_by_its_own_pairs() {
     assert_eq!((gated[1].slice.as_deref(), loss(&gated[1]).n), (Some("de"), 100));
     let shown = of(&with_slice("de", Some(false)));
     assert_eq!((shown[1].verdict, shown[1].gating), (Verdict::Fail, false));
-    assert_eq!(of(&with_slice("fr", None)).len(), 1, "no sample is French");
+    let absent = of(&with_slice("fr", None));
+    assert_eq!(absent.iter().map(|f| f.verdict).collect::<Vec<_>>(), [Verdict::Pass, Verdict::Invalid], "no sample is French");
+    assert_eq!(of(&with_slice("fr", Some(false))).len(), 1, "it does not gate");
 }
 
 #[test]
@@ -225,6 +227,22 @@ fn a_stopped_run_that_another_policy_judges_is_inconclusive_and_warned_of() {
     assert_eq!(decision.verdict, Verdict::Inconclusive, "{}", decision.reason);
     assert!(decision.reason.contains(&format!("it was asked {after} of 1,000 items only")), "{}", decision.reason);
     assert!(decision.warnings.iter().any(|w| w.code == Code::MultiLook));
+}
+
+#[test]
+fn what_was_stopped_early_says_nothing_about_a_budget_or_a_mean_of_another_policy() {
+    let (run, events, after) = stopped(Stopping::EProcess);
+    let rule = TaskRule { task: TaskName::new("arithmetic"), slice: None, tolerance: None, gating: Some(false) };
+    let budget = |task: &str| Budget { metric: "flips.rate".to_owned(), task: Some(TaskName::new(task)), max: 0.9 };
+    let policy = Policy { tasks: vec![rule], budgets: vec![budget("arithmetic")], ..run.policy.clone() };
+    let decision = decided_by(events.clone(), &policy);
+    let found = decision.subjects[0].findings.iter().find(|f| f.rule == Rule::Budget).expect("it is judged");
+    assert_eq!((found.verdict, found.gating), (Verdict::Inconclusive, true));
+    assert!(found.reason.contains(&format!("asked {after} of 1,000")), "{}", found.reason);
+    let policy = Policy { overall: Some(Tolerance::Margin(0.1)), ..run.policy };
+    let decision = decided_by(events, &policy);
+    let found = decision.subjects[0].findings.iter().find(|f| f.rule == Rule::Overall).expect("it is judged");
+    assert_eq!(found.verdict, Verdict::Inconclusive, "{}", found.reason);
 }
 
 #[test]
