@@ -51,7 +51,7 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
     }
     let saved = match summary.saved {
         0 => String::new(),
-        saved => format!("; {saved} of {} answers were not needed", summary.units),
+        saved => format!("; {saved} of {} answers were not asked", summary.units),
     };
     terminal::note(&format!("asked everything in {:.1} s{saved}", began.elapsed().as_secs_f64()));
     report::finish(&folder)

@@ -18,7 +18,10 @@ pub(super) fn findings(case: &Case<'_>, budget: &Budget) -> Vec<Finding> {
     let tasks: Vec<&TaskName> =
         cards.map(|card| &card.name).filter(|name| budget.task.as_ref().is_none_or(|task| task == *name)).collect();
     if tasks.is_empty() {
-        let reason = format!("{} has a budget, but the run has no perplexity task to measure it on", budget.metric);
+        let nothing = || "the run has no perplexity task to measure it on".to_owned();
+        let why =
+            budget.task.as_ref().map_or_else(nothing, |task| format!("'{task}' is no perplexity task, which it is measured on"));
+        let reason = format!("{} has a budget, but {why}", budget.metric);
         return vec![finding(budget, budget.task.clone(), (Verdict::Invalid, reason), None)];
     }
     tasks.into_iter().map(|task| of_task(case, budget, task)).collect()

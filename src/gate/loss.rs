@@ -2,9 +2,9 @@
 
 use super::course::Settled;
 use super::method::{self, Pairs, Question, Stand};
-use super::{Evidence, Finding, Loss, Method, Rule, reasons, side};
+use super::{EarlyBy, Evidence, Finding, Loss, Method, Rule, reasons, side};
 use crate::analysis::{Comparison, SliceRow};
-use crate::domain::{Policy, TaskCard, Tolerance, Verdict};
+use crate::domain::{Policy, Stopping, TaskCard, Tolerance, Verdict};
 use crate::stats::{FEWEST_CLUSTERS_STRICT, FEWEST_UNITS, Interval};
 
 /// Largest share of missing pairs that bounds are drawn for.
@@ -99,6 +99,13 @@ impl<'a> Part<'a> {
         self.asked.settled.filter(|_| self.slice.is_none())
     }
 
+    /// Whether a betting process decides about the whole task, or ended it.
+    fn by_bets(&self) -> bool {
+        let ended = |settled: &Settled| settled.early.is_some_and(|early| early.by == EarlyBy::Wealth);
+        let decides = |settled: &Settled| self.asked.policy.stopping == Stopping::EProcess || ended(settled);
+        self.settled().as_ref().is_some_and(decides) && self.pairs.means.is_none()
+    }
+
     /// The tolerated difference at the canary's score as measured.
     pub(super) fn margin(&self) -> f64 {
         self.question.tolerance.margin_at(self.pairs.canary.map_or(1.0, |canary| canary.estimate))
@@ -160,7 +167,8 @@ impl Measured {
     pub(super) fn of(part: &Part<'_>) -> Self {
         let (pairs, question) = (&part.pairs, &part.question);
         let by = |method: Method| Some((method, method::stand(method, &pairs.complete(), question)?));
-        let chosen = method::choose(pairs, question);
+        // An interval of the usual kind, at a place that bets chose, would cover less than it says.
+        let chosen = method::choose(pairs, question).map(|method| if part.by_bets() { Method::Betting } else { method });
         let standing = chosen.and_then(by);
         // Numbers that all differ by the same have no t, but can be bet on.
         let bets = || (pairs.means.is_some() && pairs.range.is_some()).then(|| by(Method::Betting)).flatten();
@@ -237,9 +245,9 @@ impl Measured {
         if part.settled().is_none() {
             return scaled.map(Some);
         }
-        // The sequential test decides, at a level that need not be that of the interval.
+        // The sequential test decides, at a level that need not be that of the interval; a p that would say otherwise is none.
         let decided = [verdict == Verdict::Pass, verdict == Verdict::Fail];
-        [0, 1].map(|i| Some(if decided[i] { scaled[i].min(alpha.next_down()) } else { scaled[i].max(alpha) }))
+        [0, 1].map(|i| if decided[i] { Some(scaled[i].min(alpha.next_down())) } else { Some(scaled[i]).filter(|p| *p >= alpha) })
     }
 
     fn evidence(&self, part: &Part<'_>, verdict: Verdict) -> Loss {

@@ -196,6 +196,7 @@ impl<'a> Mean<'a> {
         let at = |alpha: f64| self.at(alpha, Filled::Not);
         let p_pass = || method::touches(|alpha| at(alpha).is_some_and(|i| i.lower > self.bound()));
         let p_fail = || method::touches(|alpha| at(alpha).is_some_and(|i| i.upper < self.bound()));
+        let p = fast.then(|| opposed(p_pass(), p_fail()));
         Loss {
             tolerance: self.question.tolerance,
             margin: self.margin(),
@@ -203,8 +204,8 @@ impl<'a> Mean<'a> {
             method: Some(Method::Mover),
             delta: Some(delta),
             ratio: None,
-            p_pass: fast.then(p_pass),
-            p_fail: fast.then(p_fail),
+            p_pass: p.map(|p| p.0),
+            p_fail: p.map(|p| p.1),
             p_fail_adjusted: None,
             n: self.tasks.iter().map(|task| task.pairs.n()).sum(),
             floor: stats::FEWEST_UNITS * self.tasks.len() as u64,
@@ -213,6 +214,11 @@ impl<'a> Mean<'a> {
             early: None,
         }
     }
+}
+
+/// The p-values of two opposite claims, of which limits tell only the one that is at most ½: the other is its rest.
+fn opposed(pass: f64, fail: f64) -> (f64, f64) {
+    if pass < 0.5 { (pass, 1.0 - pass) } else { (1.0 - fail, fail) }
 }
 
 impl Member<'_> {

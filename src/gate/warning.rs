@@ -137,7 +137,7 @@ impl Code {
         match self {
             Self::Floor => "Add items up to the number named, or choose a larger margin before the next run.",
             Self::Underpowered => "Add items, or ask `quantgate power` for the margin that these can show.",
-            Self::LowDiscordance => "Nothing, if the verdict is PASS or FAIL; more items narrow the interval.",
+            Self::LowDiscordance => "A PASS or FAIL needs nothing done; for an INCONCLUSIVE, more items narrow the interval.",
             Self::Ceiling => "Add harder items, or leave the verdict to tasks with room below the top.",
             Self::Band => "Check the prompt, the template and the scorer on the canary's answers; else correct the task's band.",
             Self::Truncation => "Read some of those answers: raise `max_tokens` if they were still at work, and look for loops.",

@@ -1,6 +1,6 @@
 //! Sentences beside the table: the noise floor, what early stopping saved, and what p and the marks mean.
 
-use super::lines::{Line, Mark};
+use super::lines::{Line, Mark, SEQUENTIAL};
 use super::model::{NoiseResult, Report, Unit};
 use super::phrase::delta;
 use crate::domain::{Family, Verdict};
@@ -54,6 +54,8 @@ pub(super) fn of_marks(lines: &[Line<'_>]) -> Option<String> {
     let mut marks: Vec<Mark> = lines.iter().flat_map(Line::marks).collect();
     marks.sort_unstable();
     marks.dedup();
-    let marks: Vec<String> = marks.iter().map(|(letter, word)| format!("{letter} {word}")).collect();
-    (!marks.is_empty()).then(|| format!("Intervals: {}.", marks.join(", ")))
+    // The heading names the usual confidence, which a sequential bound exceeds.
+    let more = |mark: &Mark| if *mark == SEQUENTIAL { ", at more confidence than the heading says" } else { "" };
+    let marks: Vec<String> = marks.iter().map(|mark| format!("{} {}{}", mark.0, mark.1, more(mark))).collect();
+    (!marks.is_empty()).then(|| format!("Intervals: {}.", marks.join("; ")))
 }

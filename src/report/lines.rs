@@ -30,7 +30,8 @@ const EXACT: Mark = ("e", "exact");
 const CLUSTERED: Mark = ("c", "clustered");
 const STUDENT: Mark = ("t", "Student’s t");
 const BETTING: Mark = ("b", "betting bound");
-const SEQUENTIAL: Mark = ("s", "sequential bound");
+/// An interval at more than the usual confidence.
+pub(super) const SEQUENTIAL: Mark = ("s", "sequential bound");
 
 /// A subject's lines: its tasks, the worst first, each followed by its slices that have a rule; then the mean over tasks.
 pub(super) fn lines<'a>(report: &Report, subject: &'a SubjectResult) -> Vec<Line<'a>> {

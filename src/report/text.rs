@@ -220,7 +220,7 @@ fn legend(report: &Report, lines: &[Line<'_>], table: &Laid) -> String {
     let columns = &table.columns;
     let mut parts = vec![format!("{}.", phrase::sentence(&phrase::tolerances(&report.policy)))];
     if columns.contains(&Column::N) && lines.iter().any(Line::is_early) {
-        parts.push("n a/b: certain after a of b items.".to_owned());
+        parts.push("n a/b: ended after a of b items.".to_owned());
     }
     if columns.contains(&Column::P) {
         parts.push(asides::of_p(report, lines));

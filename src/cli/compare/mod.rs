@@ -30,14 +30,19 @@ pub(super) fn compare(args: &CompareArgs) -> Result<u8, Failure> {
     let mut tally = Tally::new(&subjects, &tasks, policy);
     check_tasks(&tally.record.header.policy, &tally.record)?;
     let mut comparisons = Comparisons { tasks: Vec::new(), distributions: Vec::new(), noise: Vec::new(), latencies: Vec::new() };
+    let (mut sliced, mut clustered) = (false, false);
     for task in &tasks {
         let filled = sheets::fill(&subjects, task, &sheets::grouping(args)).map_err(of_files)?;
+        sliced |= !filled.sheet.slices.names().is_empty();
+        clustered |= !filled.sheet.clusters.names().is_empty();
         let own = Comparisons::of_sheets(std::slice::from_ref(&filled.sheet));
         let texts = texts::of(&subjects, task, &filled, &own.tasks).map_err(of_files)?;
         tally.take(&filled, texts);
         comparisons.tasks.extend(own.tasks);
         comparisons.noise.extend(own.noise);
     }
+    found("slice", args.slice.as_deref(), sliced)?;
+    found("cluster", args.cluster.as_deref(), clustered)?;
     // By subject, then task: the sorts are stable.
     let place = |name: &SubjectName| subjects.iter().position(|subject| subject.name == *name);
     comparisons.tasks.sort_by_key(|comparison| place(&comparison.subject));
@@ -74,6 +79,13 @@ fn earlier(folder: &Path, record: &Record) -> Vec<Attempt> {
     let variants = record.header.subjects.iter().filter(known).map(|subject| (&subject.name, &record.identities[&subject.name]));
     let canary = record.header.canary().expect("the canary is the first subject");
     ledger::attempts(folder.parent().unwrap_or(Path::new("")), &record.identities[&canary.name], variants)
+}
+
+/// Refuses a grouping that no sample has: taken for independent, samples that share a source would show more than they do.
+fn found(flag: &str, name: Option<&str>, any: bool) -> Result<(), Failure> {
+    let Some(name) = name.filter(|_| !any) else { return Ok(()) };
+    let hint = "name a column of the CSV file, or a member of the samples' documents or metadata";
+    Err(Failure::usage(format!("no sample of the canary has a `{name}`, which --{flag} names")).with_hint(hint))
 }
 
 /// The policy that the flags say.

@@ -1,6 +1,8 @@
-//! Right and wrong against a margin: Tango's score, Fay and Lumbard's exact test, and Tango's over clusters.
+//! Right and wrong against a margin: Tango's score, Fay and Lumbard's exact test, Tango's over clusters, and bets where they
+//! ended the asking.
 
-use super::Stand;
+use super::scores::Values;
+use super::{Stand, means};
 use crate::gate::Method;
 use crate::stats::{self, Interval, PairTable};
 
@@ -13,6 +15,7 @@ pub(super) fn stand(method: Method, table: &PairTable, margin: f64, alpha: f64) 
 pub(super) fn interval(method: Method, table: &PairTable, confidence: f64) -> Option<Interval> {
     match method {
         Method::FayLumbard => stats::fay_diff(table, confidence),
+        Method::Betting if table.n() > 0 => stats::betting_counts(table, 0.5 * (1.0 - confidence), stats::BETS),
         Method::ClusteredTango { deff, df } | Method::ClusteredRatio { deff, df } => {
             stats::tango_clustered(table, deff, df, confidence)
         }
@@ -24,6 +27,7 @@ pub(super) fn interval(method: Method, table: &PairTable, confidence: f64) -> Op
 fn p_values(method: Method, table: &PairTable, margin: f64) -> Option<(f64, f64)> {
     match method {
         Method::FayLumbard => Some((stats::fay_p(table, -margin)?, stats::fay_p(&table.mirrored(), margin)?)),
+        Method::Betting => means::spread(method, &Values::of_table(table), 1.0)?.p_values(-margin),
         Method::ClusteredTango { deff, df } => {
             // Dividing all counts by the design effect divides the score by its root.
             let t = stats::tango_score(table, -margin)? / deff.max(1.0).sqrt();

@@ -87,7 +87,7 @@ fn limits(method: Method, values: &Values<'_>, estimate: f64, alpha: f64) -> Opt
 
 impl Values<'_> {
     /// A table's pairs, one by one.
-    fn of_table(table: &PairTable) -> Self {
+    pub(super) fn of_table(table: &PairTable) -> Self {
         let kinds = [(table.n11, 1.0, 1.0), (table.n10, 1.0, 0.0), (table.n01, 0.0, 1.0), (table.n00, 0.0, 0.0)];
         let (mut canary, mut variant) = (Vec::new(), Vec::new());
         for (count, a, b) in kinds {

@@ -63,8 +63,8 @@ pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
     let band =
         if report.floor().is_empty() { "" } else { " The band holds 95 % of the differences between two passes of the canary." };
     let caption = format!(
-        "Each line is the {:.0} % interval that the verdict rests on; the dashed line is what is tolerated. PASS: the whole interval lies right \
-         of it. FAIL: the whole interval lies left of it. An arrow says that the interval goes on outside the field.{band}",
+        "Each line is the interval that the verdict rests on, of {:.0} % unless a task says more; the dashed line is what is tolerated. PASS: the whole interval lies right \
+         of it. FAIL: the whole interval lies left of it, also when corrected for the number of claims. An arrow says that the interval goes on outside the field.{band}",
         100.0 * (1.0 - 2.0 * report.policy.alpha)
     );
     Ok(Some(Figure { name: "forest", title: "Change against what is tolerated", caption, svg }))
