@@ -1,6 +1,7 @@
 //! Budgets of documents: a metric of the distribution must be shown to keep within its limit.
 
 use super::budget::{Value, finding, in_brackets, untestable};
+use super::loss::MOST_MISSING;
 use super::wording::{count, plural, without_score};
 use super::{Case, Finding};
 use crate::analysis::{Displacement, DistributionComparison, Likelihood};
@@ -9,8 +10,6 @@ use crate::stats::{self, Interval, Resampling, T_FROM};
 
 /// Fewest documents with which a budget can be kept: with fewer, an interval over documents is too rough.
 const FEWEST: u64 = 30;
-/// Largest share of missing documents that is judged at all.
-const MOST_MISSING: f64 = 0.01;
 
 /// One finding for each perplexity task that a budget is about.
 pub(super) fn findings(case: &Case<'_>, budget: &Budget) -> Vec<Finding> {

@@ -4,6 +4,7 @@
 //! intersection–union claim and needs no correction (Berger 1982). Budgets, noise and the mean over tasks are outside: each
 //! of them is a rule of its own.
 
+use super::wording::correction;
 use super::{Evidence, Finding, Rule};
 use crate::domain::{Family, Policy, Verdict};
 use crate::stats;
@@ -22,7 +23,7 @@ pub(super) fn correct(findings: &mut [(Finding, bool)], policy: &Policy) {
         loss.p_fail_adjusted = loss.p_fail.map(|_| adjusted);
         if finding.verdict == Verdict::Fail && adjusted >= policy.alpha {
             finding.verdict = Verdict::Inconclusive;
-            let by = name(policy.family);
+            let by = correction(policy.family).unwrap_or("itself");
             finding.reason = format!(
                 "{}, but as one of {total} claims about this subject that is not certain (p {} by {by}, α {})",
                 finding.reason,
@@ -53,17 +54,6 @@ fn adjusted(p: &[f64], family: Family) -> Vec<f64> {
         Family::Bh => stats::adjust(p).bh,
         Family::By => stats::adjust(p).by,
         Family::None => p.to_vec(),
-    }
-}
-
-/// Who the correction is by.
-fn name(family: Family) -> &'static str {
-    match family {
-        Family::Holm => "Holm",
-        Family::Hochberg => "Hochberg",
-        Family::Bh => "Benjamini and Hochberg",
-        Family::By => "Benjamini and Yekutieli",
-        Family::None => "itself",
     }
 }
 

@@ -1,8 +1,10 @@
 //! Words and numbers as a person reads them: signed points, grouped counts, the sentences of a verdict.
 
+use std::borrow::Borrow;
+
 use super::{Finding, Rule, SubjectDecision};
 use crate::analysis::Unscored;
-use crate::domain::{CauseKind, Tolerance, Verdict};
+use crate::domain::{CauseKind, Family, Tolerance, Verdict};
 use crate::stats::Interval;
 
 /// A fraction as percentage points without a sign, as short as it can be: `1 pp`, `0.5 pp`.
@@ -98,7 +100,6 @@ pub(super) fn without_score(rows: &[Unscored]) -> String {
     let Some(main) = rows.iter().max_by_key(|row| row.count) else { return String::new() };
     let side = |&(name, n, of): &(&str, u64, u64)| format!("{} of {} {} of '{name}'", count(n), count(of), plural(of, "answer"));
     let sides_text: Vec<String> = sides.iter().map(side).collect();
-    let sides_text: Vec<&str> = sides_text.iter().map(String::as_str).collect();
     let have = if sides.len() == 1 && sides[0].1 == 1 { "has" } else { "have" };
     let example = main.example.trim_end_matches(['.', '\n']);
     let cut: String = example.chars().take(QUOTED).collect();
@@ -113,11 +114,22 @@ pub(crate) fn plural(n: u64, word: &str) -> String {
 }
 
 /// A list as a person reads it: `a`, `a and b`, `a, b and c`.
-pub(crate) fn list(names: &[&str]) -> String {
+pub(crate) fn list<S: Borrow<str>>(names: &[S]) -> String {
     match names {
         [] => String::new(),
-        [one] => (*one).to_owned(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+        [one] => one.borrow().to_owned(),
+        [first @ .., last] => format!("{} and {}", first.join(", "), last.borrow()),
+    }
+}
+
+/// Who a correction for the number of claims is by; none where there is no correction.
+pub(crate) fn correction(family: Family) -> Option<&'static str> {
+    match family {
+        Family::Holm => Some("Holm"),
+        Family::Hochberg => Some("Hochberg"),
+        Family::Bh => Some("Benjamini and Hochberg"),
+        Family::By => Some("Benjamini and Yekutieli"),
+        Family::None => None,
     }
 }
 

@@ -3,8 +3,8 @@
 use super::lines::{Line, Mark, SEQUENTIAL};
 use super::model::{NoiseResult, Report, Unit};
 use super::phrase::delta;
-use crate::domain::{Family, Verdict};
-use crate::gate::wording::count;
+use crate::domain::Verdict;
+use crate::gate::wording::{correction, count};
 
 /// What the canary does against itself; none where it was asked once: a warning says so.
 pub(super) fn floor(report: &Report) -> Option<String> {
@@ -38,14 +38,8 @@ pub(super) fn early(report: &Report) -> Option<String> {
 /// What the p in the table is of.
 pub(super) fn of_p(report: &Report, lines: &[Line<'_>]) -> String {
     let failing = if lines.iter().any(|line| line.answer() == Verdict::Fail) { "; for FAIL a smaller one" } else { "" };
-    let correction = match report.policy.family {
-        Family::Holm => " (corrected by Holm)",
-        Family::Hochberg => " (corrected by Hochberg)",
-        Family::Bh => " (corrected by Benjamini and Hochberg)",
-        Family::By => " (corrected by Benjamini and Yekutieli)",
-        Family::None => "",
-    };
-    let correction = if lines.iter().any(Line::is_corrected) { correction } else { "" };
+    let corrected = correction(report.policy.family).filter(|_| lines.iter().any(Line::is_corrected));
+    let correction = corrected.map_or_else(String::new, |by| format!(" (corrected by {by})"));
     format!("p tests a loss as large as what is tolerated{failing}{correction}.")
 }
 

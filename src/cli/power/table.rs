@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::{Forecast, Row, Source, Stopped};
 use crate::domain::Tolerance;
-use crate::gate::wording::{count, percent, pp};
+use crate::gate::wording::{count, list, percent, pp};
 use crate::plan::power::{Never, Outlook};
 
 /// Narrowest width that is laid out for.
@@ -169,15 +169,6 @@ fn chance(probability: f64) -> String {
     }
 }
 
-/// Names, of which many are cut short.
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        [one] => one.clone(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
-    }
-}
-
 /// What the expectations rest on.
 fn sources(forecast: &Forecast) -> Vec<String> {
     let mut of_runs: Vec<(String, Vec<String>)> = Vec::new();
@@ -196,7 +187,7 @@ fn sources(forecast: &Forecast) -> Vec<String> {
         }
     }
     // Where one source is that of all tasks, their names add nothing.
-    let of = |names: &[String]| if names.len() == forecast.rows.len() { String::new() } else { format!(" of {}", listed(names)) };
+    let of = |names: &[String]| if names.len() == forecast.rows.len() { String::new() } else { format!(" of {}", list(names)) };
     let mut sentences: Vec<String> = of_runs.iter().map(|(whose, names)| format!("Flips{}: {whose}.", of(names))).collect();
     if !of_runs.is_empty() {
         sentences.push("In parentheses: with flips at the upper end of their 90 % interval.".to_owned());
@@ -229,7 +220,7 @@ fn noise(forecast: &Forecast) -> Option<String> {
         _ => None,
     });
     let own: Vec<String> = own.collect();
-    (!own.is_empty()).then(|| format!("The canary itself flips on {}.", listed(&own)))
+    (!own.is_empty()).then(|| format!("The canary itself flips on {}.", list(&own)))
 }
 
 /// What can never pass.
@@ -249,7 +240,7 @@ fn hopeless(forecast: &Forecast) -> Option<String> {
             None => whys.push((why, vec![name(row)])),
         }
     }
-    let parts: Vec<String> = whys.iter().map(|(why, names)| format!("{} ({why})", listed(names))).collect();
+    let parts: Vec<String> = whys.iter().map(|(why, names)| format!("{} ({why})", list(names))).collect();
     let advice = "ask more, tolerate more, or let them be shown only (gating = false)";
     (!parts.is_empty())
         .then(|| format!("Can never PASS, whatever is answered: {}. Then the run can't either: {advice}.", parts.join("; ")))
