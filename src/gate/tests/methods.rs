@@ -200,8 +200,7 @@ fn a_pass_of_numbers_that_the_canarys_cut_off_answers_explain_is_not_given() {
     let of = |range: Option<(f64, f64)>, cut: u64| {
         let scores = means(400, 200, 0.001, range);
         let mut comparison = scores.comparison();
-        comparison.truncated =
-            Asymmetry { canary: cut, variant: 0, p_mid: if cut > 6 { 0.001 } else { 1.0 }, ..comparison.truncated };
+        comparison.truncated = Asymmetry { canary: cut, variant: 0, p_mid: if cut > 6 { 0.001 } else { 1.0 } };
         judge_loss(&comparison, &scores.card, &margin(0.05))
     };
     assert_eq!(of(UNIT, 0).verdict, Verdict::Pass, "{}", of(UNIT, 0).reason);
