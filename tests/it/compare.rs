@@ -136,6 +136,18 @@ fn a_score_is_named_for_all_tasks_or_for_one() {
     );
 }
 
+#[test]
+fn a_grouping_that_no_sample_has_is_refused() {
+    let bench = Bench::new("grouping");
+    let (canary, variant) = pair(&bench);
+    for flag in ["--cluster", "--slice"] {
+        let ended = compare(&bench, &canary, &variant, &[flag, "passage_"]);
+        let complaint = ended.complaint();
+        assert_eq!(ended.code(), 2, "{complaint}");
+        assert!(complaint.contains(&format!("no sample of the canary has a `passage_`, which {flag} names")), "{complaint}");
+    }
+}
+
 /// Damages the variant's results; the first line of the complaint, which must be a refusal.
 fn refused(name: &str, damage: impl Fn(&Path)) -> String {
     let bench = Bench::new(name);

@@ -90,6 +90,9 @@ fn the_mean_over_tasks_is_movers_and_gates_only_where_the_policy_says() {
     assert!(kept.gating && kept.verdict == Verdict::Pass, "{}", kept.reason);
     assert_eq!(open.verdict, Verdict::Inconclusive, "{}", open.reason);
     assert!(loss(&kept).p_pass.is_some_and(|p| p < 0.05) && loss(&open).p_pass.is_some_and(|p| p >= 0.05));
+    // Where the mean itself is over the margin, a loss as large as that is likelier than not.
+    let over = judged(&[table(150, 20, 4, 26), table(300, 30, 5, 65)], &policy).pop().expect("the mean is last");
+    assert!(loss(&over).p_pass.is_some_and(|p| p > 0.5), "{:?}", loss(&over).p_pass);
     let one = judged(&tables[..1], &policy);
     assert_eq!(one.len(), 1, "the mean over one task is that task");
 }
@@ -215,6 +218,8 @@ fn a_subject_that_was_asked_no_more_has_the_verdict_that_ended_it_and_says_where
     let expected = Early { asked: after as u64, samples: 1000, by: EarlyBy::Wealth };
     assert_eq!(loss(finding).early, Some(expected));
     assert!(loss(finding).p_fail_adjusted.is_some_and(|p| p < 0.05));
+    assert_eq!(loss(finding).method, Some(Method::Betting), "a usual interval does not hold where bets chose to stop");
+    assert!(loss(finding).delta.is_some_and(|delta| delta.upper < -loss(finding).margin), "it agrees with the verdict");
     let codes: Vec<Code> = decision.warnings.iter().map(|w| w.code).collect();
     assert!(!codes.contains(&Code::MultiLook) && !codes.contains(&Code::Floor), "{codes:?}");
 }
