@@ -222,6 +222,9 @@ impl Measured {
             return Some(reasons::signs_disagree(&interval()));
         }
         let allows = matches!(method, Method::PairedT | Method::ClusteredT);
+        if passes && allows && part.pairs.n() < self.floor {
+            return Some(reasons::of(part, self, stand, Verdict::Inconclusive));
+        }
         if !allows && part.pairs.run_variance > 0.0 {
             return Some(reasons::shaken(&interval()));
         }

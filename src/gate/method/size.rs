@@ -3,7 +3,7 @@
 use super::{Pairs, Question, Scores, UNBOUNDED_FROM, means};
 use crate::domain::Tolerance;
 use crate::gate::Method;
-use crate::stats::{self, SCORE_FROM, T_FROM};
+use crate::stats::{self, SCORE_FROM, SUPPOSED_ICC, T_FROM};
 
 /// Power at which a needed number of items is computed.
 const POWER: f64 = 0.8;
@@ -26,18 +26,26 @@ pub(in crate::gate) fn floor(method: Option<Method>, pairs: &Pairs<'_>, question
         Some(Method::ClusteredTango { deff, df }) => above(deff * t_square(question.alpha, df) * (1.0 / margin - 1.0)),
         Some(Method::ClusteredRatio { deff, df }) => above(deff * t_square(question.alpha, df) * per_pair(pairs, question)),
         Some(Method::PairedT | Method::ClusteredT) => {
-            if pairs.range.is_some() {
-                T_FROM
-            } else {
-                UNBOUNDED_FROM
-            }
+            pairs.range.map_or(UNBOUNDED_FROM, |(low, high)| T_FROM.max(unseen(margin / (high - low), pairs, question)))
         }
         Some(Method::Betting) if pairs.means.is_some() => {
             let bets = by_bets(pairs, question);
-            if question.strict { bets } else { bets.min(T_FROM) }
+            let (low, high) = pairs.range.unwrap_or((0.0, 1.0));
+            let by_t = T_FROM.max(unseen(margin / (high - low), pairs, question));
+            if question.strict { bets } else { bets.min(by_t) }
         }
         _ => independent(),
     }
+}
+
+/// The fewest pairs of numbers of which t may pass: those that right and wrong answers without a flip take, since a loss of the
+/// whole range that has not been seen yet can be as frequent, however little the numbers seen vary.
+fn unseen(margin: f64, pairs: &Pairs<'_>, question: &Question) -> u64 {
+    let sizes: Vec<u64> = pairs.clusters.iter().map(|cluster| cluster.0).collect();
+    let Some(deff) = stats::deff_by_design(&sizes, SUPPOSED_ICC).filter(|_| margin < 1.0) else {
+        return stats::least_pairs(margin, question.alpha, false);
+    };
+    above(deff * t_square(question.alpha, sizes.len() as f64 - 1.0) * (1.0 / margin - 1.0))
 }
 
 /// The floor of independent right-or-wrong pairs.

@@ -196,6 +196,19 @@ fn numbers_that_differ_in_two_clusters_only_are_not_judged_by_t() {
 }
 
 #[test]
+fn numbers_that_hardly_vary_pass_from_the_items_on_that_no_unseen_loss_takes() {
+    // Every item differs by a trifle; one in fifty could lose everything and not be among a hundred.
+    let of = |items: usize| {
+        let scores = means(items, items, 0.0001, UNIT);
+        judge_loss(&scores.comparison(), &scores.card, &margin(0.01))
+    };
+    let few = of(100);
+    assert_eq!((loss(&few).method, few.verdict), (Some(Method::PairedT), Verdict::Inconclusive));
+    assert!(few.reason.contains("at least 268"), "{}", few.reason);
+    assert_eq!(of(268).verdict, Verdict::Pass, "{}", of(268).reason);
+}
+
+#[test]
 fn a_pass_of_numbers_that_the_canarys_cut_off_answers_explain_is_not_given() {
     let of = |range: Option<(f64, f64)>, cut: u64| {
         let scores = means(400, 200, 0.001, range);
