@@ -33,9 +33,11 @@ pub fn policy_digest(policy: &Policy) -> Digest {
 fn of_variant(record: &Record, policy: &Policy, variant: &Subject) -> Vec<Warning> {
     let header = &record.header;
     let earlier: Vec<&Attempt> = header.earlier.iter().filter(|attempt| attempt.subject == variant.name).collect();
-    let canary = header.canary();
-    let repeats_itself = canary.into_iter().chain([variant]).all(|subject| is_deterministic(&subject.engine));
-    let chances = chances(&earlier, &header.digest, repeats_itself);
+    let chances = match &variant.engine {
+        // Another program's results are known by the digest of their files: the same files say the same whatever the plan.
+        EngineSpec::Recorded(_) => Vec::new(),
+        EngineSpec::Local(_) | EngineSpec::Scripted(_) => chances(&earlier, &header.digest),
+    };
     let warning = |code, detail| Warning { code, subject: Some(variant.name.clone()), task: None, detail };
     let mut warnings = Vec::new();
     if !chances.is_empty() {
@@ -50,18 +52,10 @@ fn of_variant(record: &Record, policy: &Policy, variant: &Subject) -> Vec<Warnin
     warnings
 }
 
-/// Whether an engine gives the same answers to the same plan.
-fn is_deterministic(engine: &EngineSpec) -> bool {
-    match engine {
-        // Another program's results are known by the digest of their files: the same files say the same.
-        EngineSpec::Local(_) | EngineSpec::Scripted(_) | EngineSpec::Recorded(_) => true,
-    }
-}
-
-/// Those attempts that were a chance of their own: where engines repeat themselves, one of each other plan.
-fn chances<'a>(earlier: &[&'a Attempt], plan: &Digest, repeats_itself: bool) -> Vec<&'a Attempt> {
+/// Those attempts that were a chance of their own: one of each other plan, since engines in this process repeat themselves.
+fn chances<'a>(earlier: &[&'a Attempt], plan: &Digest) -> Vec<&'a Attempt> {
     let mut seen = BTreeSet::from([plan]);
-    earlier.iter().copied().filter(|attempt| !repeats_itself || seen.insert(&attempt.plan)).collect()
+    earlier.iter().copied().filter(|attempt| seen.insert(&attempt.plan)).collect()
 }
 
 /// How often before, with which verdicts, and what that does to the error rate.
@@ -104,12 +98,9 @@ mod tests {
             attempt("4", "seed 3", Verdict::Fail),
         ];
         let all: Vec<&Attempt> = attempts.iter().collect();
-        let runs = |repeats_itself| -> Vec<&str> {
-            chances(&all, &Digest::new("own"), repeats_itself).iter().map(|attempt| attempt.run.as_str()).collect()
-        };
-        assert_eq!(runs(true), ["2", "4"]);
-        assert_eq!(runs(false), ["1", "2", "3", "4"]);
-        let told = retried(&chances(&all, &Digest::new("own"), true), 0.05);
+        let chances = chances(&all, &Digest::new("own"));
+        assert_eq!(chances.iter().map(|attempt| attempt.run.as_str()).collect::<Vec<_>>(), ["2", "4"]);
+        let told = retried(&chances, 0.05);
         assert_eq!(told, "attempt 3, after 1 INCONCLUSIVE, 1 FAIL: one of them passes wrongly with a chance of up to 15 %");
     }
 

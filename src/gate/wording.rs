@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 
-use super::{Finding, Rule, SubjectDecision};
+use super::{Evidence, Finding, Rule, SubjectDecision};
 use crate::analysis::Unscored;
 use crate::domain::{CauseKind, Family, Tolerance, Verdict};
 use crate::stats::Interval;
@@ -167,9 +167,19 @@ pub(super) fn toothless(control: &SubjectDecision) -> String {
         format!("the control {name} is known to be bad, but breaks a budget only and fails no task: the tasks have no teeth.")
     } else if verdict == Verdict::Invalid {
         format!("the control {name} could not be judged, so the tasks are not shown to have teeth: {}", control.reason)
+    } else if control.findings.iter().any(|finding| finding.verdict == Verdict::Inconclusive && is_short(finding)) {
+        format!(
+            "the control {name} must FAIL, but was asked only as much as the run's own policy needed, which is too little for \
+             this one: the tasks are not shown to have teeth. Judge by the run's policy, or run again under this one."
+        )
     } else {
         format!("the control {name} is known to be bad and must FAIL, but is {verdict}: the tasks have no teeth.")
     }
+}
+
+/// Whether a finding is about a task that ended early.
+fn is_short(finding: &Finding) -> bool {
+    matches!(&finding.evidence, Some(Evidence::Loss(loss)) if loss.early.is_some())
 }
 
 /// The sentence for a run, given its candidates' worst verdict.
