@@ -32,7 +32,8 @@ pub(super) fn early(report: &Report) -> Option<String> {
     let whole = units.expected + units.settled;
     let [settled, of] = [units.settled, whole].map(|n| count(n as u64));
     let percent = 100.0 * units.settled as f64 / whole as f64;
-    Some(format!("Verdicts were certain before the end: {settled} of {of} answers ({percent:.0} %) were not needed."))
+    let digits = usize::from(percent < 10.0);
+    Some(format!("Verdicts were certain before the end: {settled} of {of} answers ({percent:.digits$} %) were not needed."))
 }
 
 /// What the p in the table is of.

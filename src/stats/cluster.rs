@@ -1,9 +1,10 @@
 //! Items that share a passage, a document or a template: standard errors and the score interval over clusters.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::hash::Hash;
 
 use super::distributions::{t_of, t_sf};
-use super::solve::{cross_deviation, mean, sum};
+use super::solve::{Running, cross_deviation, mean, sum};
 use super::tango::Flips;
 use super::{Interval, PairTable, clopper_pearson};
 
@@ -65,16 +66,12 @@ impl ClusterMean {
 /// Sources: Cameron & Miller 2015; Bell & McCaffrey 2002, whose degrees of freedom have for a mean the closed form
 /// ν = 1/[Σw² + (Σo)² − Σo²], o = w²/(1−w) (G − 1 where clusters are equal). One cluster has no standard error.
 #[must_use]
-pub fn cluster_mean<K: Ord>(values: &[f64], clusters: &[K], conf: f64) -> Option<ClusterMean> {
+pub fn cluster_mean<K: Eq + Hash>(values: &[f64], clusters: &[K], conf: f64) -> Option<ClusterMean> {
     if values.len() != clusters.len() || values.iter().any(|v| !v.is_finite()) {
         return None;
     }
     let centre = mean(values)?;
-    let mut groups: BTreeMap<&K, Vec<f64>> = BTreeMap::new();
-    for (value, cluster) in values.iter().zip(clusters) {
-        groups.entry(cluster).or_default().push(value - centre);
-    }
-    let parts: Vec<(f64, f64)> = groups.into_values().map(|d| (d.len() as f64, sum(d))).collect();
+    let parts = parts(values, clusters, centre);
     let n = values.len();
     let se_iid = (n > 1).then(|| (cross_deviation(values, values) / (n - 1) as f64 / n as f64).sqrt());
     let errors = Errors::of(&parts, n as f64);
@@ -99,6 +96,22 @@ pub fn cluster_mean<K: Ord>(values: &[f64], clusters: &[K], conf: f64) -> Option
         ci_cr1: limits(se_cr1, df_cr1),
         ci_cr2: limits(se_cr2, errors.df),
     })
+}
+
+/// (size, sum of deviations from the centre) of each cluster, in the order of their first values.
+fn parts<K: Eq + Hash>(values: &[f64], clusters: &[K], centre: f64) -> Vec<(f64, f64)> {
+    let mut numbers: HashMap<&K, usize> = HashMap::new();
+    let mut groups: Vec<(f64, Running)> = Vec::new();
+    for (value, cluster) in values.iter().zip(clusters) {
+        let number = *numbers.entry(cluster).or_insert(groups.len());
+        if number == groups.len() {
+            groups.push((0.0, Running::default()));
+        }
+        let (size, deviations) = &mut groups[number];
+        *size += 1.0;
+        deviations.add(value - centre);
+    }
+    groups.into_iter().map(|(size, deviations)| (size, deviations.sum())).collect()
 }
 
 /// The standard errors of a mean from (size, sum of deviations) of each cluster.

@@ -82,13 +82,33 @@ pub(super) fn integral(mut f: impl FnMut(f64) -> f64, low: f64, high: f64, panel
 
 /// The sum of the values by Neumaier's compensated summation (1974): its error does not grow with their number.
 pub(super) fn sum(values: impl IntoIterator<Item = f64>) -> f64 {
-    let (mut total, mut lost) = (0.0_f64, 0.0);
+    let mut running = Running::default();
     for value in values {
-        let next = total + value;
-        lost += if total.abs() >= value.abs() { (total - next) + value } else { (value - next) + total };
-        total = next;
+        running.add(value);
     }
-    total + lost
+    running.sum()
+}
+
+/// A sum in the making, as [`sum`] makes it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Running {
+    total: f64,
+    lost: f64,
+}
+
+impl Running {
+    /// Adds a value.
+    #[inline]
+    pub(super) fn add(&mut self, value: f64) {
+        let next = self.total + value;
+        self.lost += if self.total.abs() >= value.abs() { (self.total - next) + value } else { (value - next) + self.total };
+        self.total = next;
+    }
+
+    /// The sum so far.
+    pub(super) fn sum(self) -> f64 {
+        self.total + self.lost
+    }
 }
 
 /// The mean of the values; `None` of nothing.
