@@ -2,7 +2,7 @@
 
 use super::course::Settled;
 use super::method::{self, Pairs, Question, Stand};
-use super::{EarlyBy, Evidence, Finding, Loss, Method, Rule, reasons, side};
+use super::{EarlyBy, Evidence, Finding, Loss, Method, Rule, family, overall, reasons, side};
 use crate::analysis::{Comparison, SliceRow};
 use crate::domain::{Policy, Stopping, TaskCard, Tolerance, Verdict};
 use crate::stats::{FEWEST_CLUSTERS_STRICT, FEWEST_UNITS, Interval};
@@ -334,4 +334,19 @@ fn cannot_do(part: &Part<'_>) -> bool {
     let n = if known.is_some() { part.asked.comparison.samples } else { part.pairs.n() } as f64;
     let spread = |p: f64| (p * (1.0 - p) / n).sqrt();
     canary.estimate <= chance + 2.0 * spread(chance).max(spread(canary.estimate))
+}
+
+/// The findings about losses: tasks with their slices in order, then the mean over them.
+pub(super) fn findings(asked: &[Asked<'_>], policy: &Policy) -> Vec<Finding> {
+    let of_task = |asked: &Asked<'_>| {
+        let named = asked.comparison.slices.iter().filter(|row| policy.names_slice(&asked.card.name, &row.slice));
+        let slices: Vec<(Finding, bool)> = named.map(|row| (asked.slice(row).judge(), false)).collect();
+        let absent = asked.absent_slices().map(|finding| (finding, false));
+        std::iter::once((asked.whole().judge(), asked.settled.is_some())).chain(slices).chain(absent).collect::<Vec<_>>()
+    };
+    let mut findings: Vec<(Finding, bool)> = asked.iter().flat_map(of_task).collect();
+    family::correct(&mut findings, policy);
+    let mut findings: Vec<Finding> = findings.into_iter().map(|(finding, _)| finding).collect();
+    findings.extend(overall::finding(asked, policy, &findings));
+    findings
 }

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod budget;
+mod case;
 mod course;
 mod decision;
 mod documents;
@@ -30,9 +31,9 @@ use std::sync::OnceLock;
 
 use rayon::prelude::*;
 
-use crate::analysis::{self, Comparison, Comparisons, Record, Unscored};
-use crate::domain::{OnDoubt, Policy, Role, SubjectName, TaskCard, TaskName, Verdict};
-use crate::stats::{self, Interval};
+use crate::analysis::{Comparison, Comparisons, Record};
+use crate::domain::{OnDoubt, Policy, Role, TaskCard, Verdict};
+use case::Case;
 use loss::Asked;
 
 pub use attempts::policy_digest;
@@ -68,22 +69,7 @@ pub fn judge_loss(comparison: &Comparison, card: &TaskCard, policy: &Policy) -> 
 #[must_use]
 pub fn judge_losses(comparisons: &[(&Comparison, &TaskCard)], policy: &Policy) -> Vec<Finding> {
     let asked: Vec<Asked<'_>> = comparisons.iter().map(|(of, card)| Asked::plainly(of, card, policy)).collect();
-    losses(&asked, policy)
-}
-
-/// The findings about losses: tasks with their slices in order, then the mean over them.
-fn losses(asked: &[Asked<'_>], policy: &Policy) -> Vec<Finding> {
-    let of_task = |asked: &Asked<'_>| {
-        let named = asked.comparison.slices.iter().filter(|row| policy.names_slice(&asked.card.name, &row.slice));
-        let slices: Vec<(Finding, bool)> = named.map(|row| (asked.slice(row).judge(), false)).collect();
-        let absent = asked.absent_slices().map(|finding| (finding, false));
-        std::iter::once((asked.whole().judge(), asked.settled.is_some())).chain(slices).chain(absent).collect::<Vec<_>>()
-    };
-    let mut findings: Vec<(Finding, bool)> = asked.iter().flat_map(of_task).collect();
-    family::correct(&mut findings, policy);
-    let mut findings: Vec<Finding> = findings.into_iter().map(|(finding, _)| finding).collect();
-    findings.extend(overall::finding(asked, policy, &findings));
-    findings
+    loss::findings(&asked, policy)
 }
 
 /// The process's exit code: 0 for PASS, 1 for FAIL, 3 for INCONCLUSIVE and 4 for INVALID, these two 0 where the policy
@@ -103,58 +89,6 @@ fn lets_through(verdict: Verdict, subjects: &[SubjectDecision], policy: &Policy)
     let candidates = subjects.iter().filter(|subject| subject.role == Role::Variant);
     let mut open = candidates.flat_map(|subject| &subject.findings).filter(|f| f.gating && f.verdict != Verdict::Pass);
     warns(verdict) && open.all(|finding| warns(finding.verdict))
-}
-
-/// One subject before the gate.
-struct Case<'a> {
-    record: &'a Record,
-    comparisons: &'a Comparisons,
-    policy: &'a Policy,
-    subject: &'a SubjectName,
-    /// What the noise rule finds: the same for all.
-    noise: &'a [Finding],
-    /// Every answer without a score, once it is asked for: counting them goes through the whole record.
-    unscored: &'a OnceLock<Vec<Unscored>>,
-}
-
-impl Case<'_> {
-    /// The canary's and the subject's answers without a score on a task.
-    fn unscored(&self, task: &TaskName) -> Vec<Unscored> {
-        let canary = self.record.header.canary().map(|s| &s.name);
-        let rows = self.unscored.get_or_init(|| analysis::unscored(self.record)).iter();
-        let own = rows.filter(|row| row.task == *task && (row.subject == *self.subject || Some(&row.subject) == canary));
-        own.cloned().collect()
-    }
-
-    /// Its findings about losses.
-    fn losses(&self) -> Vec<Finding> {
-        let own = self.comparisons.tasks.iter().filter(|c| c.subject == *self.subject);
-        let cards: Vec<(&Comparison, &TaskCard)> =
-            own.filter_map(|comparison| Some((comparison, self.record.task(&comparison.task)?))).collect();
-        let who: Vec<_> = cards.iter().map(|(_, card)| || wording::without_score(&self.unscored(&card.name))).collect();
-        let mut asked = Vec::with_capacity(cards.len());
-        for ((comparison, card), unscored) in cards.iter().zip(&who) {
-            asked.push(Asked {
-                unscored,
-                settled: course::settled(self.record, comparison, self.policy),
-                canary: (comparison.asked < comparison.samples).then(|| self.canary_everywhere(card)).flatten(),
-                ..Asked::plainly(comparison, card, self.policy)
-            });
-        }
-        losses(&asked, self.policy)
-    }
-
-    /// The canary's score over all samples of a task, with Wilson's 95 % limits (its mean's ones where scores are numbers).
-    fn canary_everywhere(&self, card: &TaskCard) -> Option<Interval> {
-        let canary = self.record.header.canary()?;
-        let score = |id| self.record.scored(&canary.name, &card.name, id).map(|(_, score)| score.value);
-        let scores: Vec<f64> = self.record.samples_of(&card.name).iter().filter_map(|sample| score(&sample.id)).collect();
-        if scores.iter().any(|&score| score != 0.0 && score.total_cmp(&1.0).is_ne()) {
-            return stats::paired_t(&vec![0.0; scores.len()], &scores, 0.0, 0.95).map(|t| t.interval);
-        }
-        let right = scores.iter().filter(|score| **score > 0.5).count();
-        (!scores.is_empty()).then(|| stats::wilson(right as u64, scores.len() as u64, 0.95))
-    }
 }
 
 fn judge(case: &Case<'_>, role: Role) -> SubjectDecision {

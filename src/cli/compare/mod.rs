@@ -1,5 +1,6 @@
 //! `quantgate compare`: the same pairing, tests, policy and reports on results that other programs made.
 
+mod flags;
 mod record;
 mod sheets;
 mod subjects;
@@ -14,11 +15,12 @@ use super::{ledger, terminal};
 use crate::analysis::{Comparisons, Record};
 use crate::domain::{Attempt, Measured, Policy, Role, Subject, SubjectName, Tolerance};
 use crate::gate;
-use crate::harness::{Format, HarnessError};
+use crate::harness::HarnessError;
 use crate::journal;
 use crate::plan;
 use crate::report::{self, Report};
 use crate::runner::{Clock, System};
+pub(super) use flags::{alpha, format, margin, recovery};
 use record::Tally;
 use subjects::Compared;
 
@@ -121,35 +123,4 @@ fn of_files(fault: HarnessError) -> Failure {
 fn rows<'a>(subject: &'a Compared, task: &'a subjects::Chosen) -> Option<crate::harness::Rows<'a>> {
     let head = subject.source.task(&task.name)?;
     Some(crate::harness::Rows { source: &subject.source, task: head, metric: &task.metric })
-}
-
-/// Reads a margin: `2pp` or `0.02`.
-pub(super) fn margin(text: &str) -> Result<f64, String> {
-    let (number, unit) = text.trim().strip_suffix("pp").map_or((text.trim(), 1.0), |points| (points.trim(), 100.0));
-    between(
-        number.parse::<f64>().map(|n| n / unit),
-        1.0,
-        "percentage points (2pp) or a share (0.02), more than 0 and less than 100pp",
-    )
-}
-
-/// Reads a share of the canary's score.
-pub(super) fn recovery(text: &str) -> Result<f64, String> {
-    between(text.parse(), 1.0, "a share, more than 0 and less than 1, such as 0.99")
-}
-
-/// Reads an error rate.
-pub(super) fn alpha(text: &str) -> Result<f64, String> {
-    between(text.parse(), 0.5, "more than 0 and less than 0.5; 0.05 is usual")
-}
-
-fn between(number: Result<f64, std::num::ParseFloatError>, end: f64, form: &str) -> Result<f64, String> {
-    number.ok().filter(|n| *n > 0.0 && *n < end).ok_or_else(|| format!("it is {form}"))
-}
-
-/// Reads a format's name.
-pub(super) fn format(text: &str) -> Result<Format, String> {
-    let found = Format::ALL.iter().find(|(word, _)| *word == text).map(|(_, format)| *format);
-    let words: Vec<&str> = Format::ALL.iter().map(|(word, _)| *word).collect();
-    found.ok_or_else(|| format!("formats are {}", words.join(", ")))
 }

@@ -60,6 +60,14 @@ fn subjects_take_turns_forwards_and_backwards() {
     assert_eq!(turns, expected);
 }
 
+/// Cuts a journal off somewhere behind its first line, at a share of the rest.
+fn cut_off(folder: &RunFolder, share: f64) {
+    let journal = fs::read(folder.journal()).unwrap();
+    let first = journal.iter().position(|&byte| byte == b'\n').unwrap() + 1;
+    let keep = first + (share * (journal.len() - first) as f64) as usize;
+    fs::OpenOptions::new().write(true).open(folder.journal()).unwrap().set_len(keep as u64).unwrap();
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
@@ -101,11 +109,8 @@ proptest! {
         play(work(&cast()), fresh(), vec![Box::new(journal)], options()).unwrap();
         let expected = outcomes(&replay(&folder.journal()).unwrap());
         prop_assert_eq!(expected.len(), UNITS);
-        let first = fs::read(folder.journal()).unwrap().iter().position(|&byte| byte == b'\n').unwrap() + 1;
         for cut in cuts {
-            let length = fs::metadata(folder.journal()).unwrap().len() as usize;
-            let keep = first + (cut * (length - first) as f64) as usize;
-            fs::OpenOptions::new().write(true).open(folder.journal()).unwrap().set_len(keep as u64).unwrap();
+            cut_off(&folder, cut);
             let (journal, past) = Journal::resume(&folder, &plan().digest).unwrap();
             let summary = play(work(&cast()), Start::Resume(past), vec![Box::new(journal)], Options { batch, ..options() });
             prop_assert_eq!(summary.unwrap().left(), 0);

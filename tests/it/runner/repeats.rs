@@ -1,7 +1,6 @@
 //! Samples asked more than once: each pass a unit of its own, drawn anew where answers are drawn, the same otherwise.
 
 use std::collections::BTreeMap;
-use std::fs;
 
 use proptest::prelude::*;
 use quantgate::analysis::fold;
@@ -13,6 +12,7 @@ use quantgate::plan::Plan;
 use quantgate::runner::{Options, Start, Work};
 
 use super::cast::{self, Memory, engines_of, header_of, options, outcomes, play, work_of};
+use super::cut_off;
 
 /// Units: canary twice, good once, bad three times, documents always once.
 const UNITS: usize = 15 * (2 + 1 + 3) + 6 * 3;
@@ -118,11 +118,8 @@ proptest! {
         play(work(lane()), fresh(), vec![Box::new(journal)], options()).unwrap();
         let expected = outcomes(&replay(&folder.journal()).unwrap());
         prop_assert_eq!(expected.len(), UNITS);
-        let first = fs::read(folder.journal()).unwrap().iter().position(|&byte| byte == b'\n').unwrap() + 1;
         for cut in cuts {
-            let length = fs::metadata(folder.journal()).unwrap().len() as usize;
-            let keep = first + (cut * (length - first) as f64) as usize;
-            fs::OpenOptions::new().write(true).open(folder.journal()).unwrap().set_len(keep as u64).unwrap();
+            cut_off(&folder, cut);
             let (journal, past) = Journal::resume(&folder, &plan().digest).unwrap();
             let summary = play(work(lane()), Start::Resume(past), vec![Box::new(journal)], Options { batch, ..options() });
             prop_assert_eq!(summary.unwrap().left(), 0);
