@@ -60,12 +60,13 @@ fn main() {
             let (wall, used) = (start.elapsed().as_secs_f64(), cpu() - before);
             let written: usize = answers
                 .iter()
-                .map(|a| match a.as_ref().expect("answered") {
+                .map(|a| match &a.as_ref().expect("answered").answer {
                     Answer::Text { tokens, .. } => tokens.len(),
                     _ => 0,
                 })
                 .sum();
-            let digest = blake3::hash(format!("{answers:?}").as_bytes()).to_hex();
+            let told: Vec<_> = answers.iter().map(|a| a.as_ref().map(|reply| &reply.answer)).collect();
+            let digest = blake3::hash(format!("{told:?}").as_bytes()).to_hex();
             println!(
                 "{name:>10} {}: {tokens} tokens read, {written} written, {wall:.3} s wall, {used:.2} s cpu, {:.0} tokens/s wall, {:.0} tokens/s cpu",
                 &digest[..8],

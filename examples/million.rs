@@ -146,6 +146,7 @@ fn record(sheet: &Sheet) -> Record {
             tasks: vec![sheet.task.clone()],
             policy: Policy::new(Tolerance::Margin(0.01)),
             earlier: Vec::new(),
+            services: BTreeMap::new(),
         },
         identities: (0..=VARIANTS).map(|i| (name(i), identity.clone())).collect(),
         changed: Vec::new(),

@@ -112,7 +112,7 @@ impl Run {
         let mut kinds = vec![EventKind::RunStarted(Box::new(self.header()))];
         for (subject, _) in &self.subjects {
             let identity = Box::new(identity(subject));
-            kinds.push(EventKind::SubjectReady { subject: SubjectName::new(subject), identity, load_ms: 120 });
+            kinds.push(EventKind::SubjectReady { subject: SubjectName::new(subject), identity, load_ms: 120, origin: None });
         }
         let cards = self.cards();
         let recorded =
@@ -128,7 +128,7 @@ impl Run {
                     let unit =
                         UnitKey { subject: SubjectName::new(subject), task: task.clone(), sample: card.id.clone(), repeat };
                     let micros = (self.micros)(subject, item);
-                    kinds.push(EventKind::UnitFinished { unit, outcome: Box::new(outcome), micros });
+                    kinds.push(EventKind::UnitFinished { unit, outcome: Box::new(outcome), micros, served: None });
                 }
             }
         }
@@ -163,6 +163,7 @@ impl Run {
             tasks: self.cards().iter().map(|(task, samples)| task_card(task, samples.len())).collect(),
             policy: self.policy.clone(),
             earlier: Vec::new(),
+            services: BTreeMap::new(),
         }
     }
 

@@ -118,9 +118,9 @@ impl Folding {
                 self.timing.resumed += 1;
                 self.said = None;
             }
-            EventKind::SubjectReady { subject, identity, load_ms } => self.ready(subject, *identity, load_ms)?,
+            EventKind::SubjectReady { subject, identity, load_ms, .. } => self.ready(subject, *identity, load_ms)?,
             EventKind::TaskRecorded { task, samples } => self.recorded(task, samples)?,
-            EventKind::UnitFinished { unit, outcome, micros } => {
+            EventKind::UnitFinished { unit, outcome, micros, .. } => {
                 self.timing.micros.insert(unit.clone(), micros);
                 match self.outcomes.entry(unit) {
                     Entry::Occupied(held) => return Err(FoldError::Duplicate(held.key().clone())),

@@ -133,6 +133,7 @@ fn header(plan: &Plan) -> RunHeader {
         tasks: plan.tasks.iter().map(|planned| planned.card.clone()).collect(),
         policy: plan.policy.clone(),
         earlier: Vec::new(),
+        services: plan.services.clone(),
     }
 }
 

@@ -25,6 +25,9 @@ fn seat(plan: &Plan, subject: &Subject) -> Result<Seat, Failure> {
             Arc::new(ScriptedEngine::new(spec, samples.map(|sample| (&sample.request, &sample.target))))
         }
         EngineSpec::Local(_) => open(plan, subject)?,
+        EngineSpec::Api(_) => {
+            return Err(Failure::usage(format!("subject '{}' is behind an API, which cannot be asked yet", subject.name)));
+        }
         EngineSpec::Recorded(_) => {
             let what = format!("subject '{}' has answers that another program asked for, so it cannot be asked", subject.name);
             return Err(Failure::usage(what).with_hint("compare such results with `quantgate compare`"));

@@ -68,6 +68,41 @@ name! {
     Digest
 }
 
+/// What stands for a digest that nobody told.
+const UNTOLD: &str = "not told";
+
+impl Digest {
+    /// The digest of something that nobody told.
+    #[must_use]
+    pub fn untold() -> Self {
+        Self::new(UNTOLD)
+    }
+
+    /// A name in place of a digest, where a service tells no more: it may stand for other content tomorrow.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self::new(format!("name:{name}"))
+    }
+
+    /// Whether anything was told at all.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        self.as_str() != UNTOLD
+    }
+
+    /// Whether it stands for content, not for a name or for nothing.
+    #[must_use]
+    pub fn is_content(&self) -> bool {
+        self.is_told() && !self.as_str().starts_with("name:")
+    }
+
+    /// Whether two are both told and differ.
+    #[must_use]
+    pub fn contradicts(&self, other: &Self) -> bool {
+        self.is_told() && other.is_told() && self != other
+    }
+}
+
 /// What a run does exactly once: one subject answers one sample of one task.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UnitKey {

@@ -5,6 +5,7 @@
 //! tolerated, and the gate answers with **findings** and a **verdict**.
 
 mod answer;
+mod api;
 mod attempt;
 mod ids;
 mod moment;
@@ -12,12 +13,14 @@ mod policy;
 mod request;
 mod sample;
 mod score;
+mod served;
 mod step;
 mod subject;
 mod suite;
 mod verdict;
 
 pub use answer::{Answer, Finish, OptionScore, TokenDivergence};
+pub use api::{ApiSpec, Dialect, KeySource, Preset, ServerSpec};
 pub use attempt::Attempt;
 pub use ids::{Digest, SampleId, SubjectName, TaskName, UnitKey};
 pub use moment::Moment;
@@ -25,6 +28,7 @@ pub use policy::{Budget, Family, Measured, OnDoubt, Policy, Stopping, TaskRule, 
 pub use request::{Generation, Message, Request, RequestKind};
 pub use sample::{Sample, SampleCard, Target, share_clusters};
 pub use score::{Cause, CauseKind, Outcome, Score};
+pub use served::{Origin, Pace, Price, Served, Service, Usage};
 pub use step::Step;
 pub use subject::{Arithmetic, EngineSpec, Identity, LocalSpec, ModelSource, RecordedSpec, Role, ScriptedSpec, Subject};
 pub use suite::{

@@ -23,8 +23,16 @@ pub enum CauseKind {
     Refused,
     /// The engine failed while it was computing (out of memory, a fault inside).
     Engine,
-    /// The endpoint was slow, gone or answered with an error, after all retries.
+    /// The endpoint was gone or answered with an error, after all retries.
     Transport,
+    /// The endpoint wanted fewer requests, and still did after all retries.
+    Limited,
+    /// No answer came in time, after all retries.
+    Timeout,
+    /// What came was not an answer: cut off, of another type, or not as the dialect says.
+    Malformed,
+    /// The service kept the answer back by a filter of its own.
+    Filtered,
     /// The answer came but its score is not a finite number.
     NotANumber,
 }

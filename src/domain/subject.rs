@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, SubjectName};
+use super::{ApiSpec, Digest, SubjectName};
 
 /// What a subject is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +83,8 @@ pub struct RecordedSpec {
 pub enum EngineSpec {
     /// In this process.
     Local(LocalSpec),
+    /// By a service or a server that is spoken to over HTTP.
+    Api(Box<ApiSpec>),
     /// From a script.
     Scripted(ScriptedSpec),
     /// From another program's result files.

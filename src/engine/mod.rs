@@ -1,5 +1,6 @@
 //! What answers requests: one trait, and a room for each way of reaching a model.
 
+pub mod api;
 pub mod local;
 mod open;
 pub mod scripted;
@@ -8,8 +9,9 @@ pub use open::{OpenError, open};
 
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Duration;
 
-use crate::domain::{Answer, Cause, CauseKind, Identity, Request};
+use crate::domain::{Answer, Cause, CauseKind, Identity, Origin, Request, Served};
 
 /// A future that can be sent between threads.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -21,10 +23,56 @@ pub enum Lane {
     Shared,
     /// It has a machine of its own: up to this many requests may be under way.
     Own(usize),
+    /// It takes all requests of a task as one job, which may need hours.
+    Bulk,
+}
+
+/// A machine or a service that answers, perhaps for several subjects, and what it can take.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Endpoint {
+    /// What its limits are counted by: scheme, host and port, with the key's name where limits go by key.
+    pub name: String,
+    /// Most requests under way.
+    pub concurrency: usize,
+    /// Most requests a minute.
+    pub requests_per_minute: Option<f64>,
+    /// Most tokens a minute, read and written together.
+    pub tokens_per_minute: Option<f64>,
+    /// After how long a request counts as failed.
+    pub timeout: Duration,
+    /// Whether a request that takes much longer than others may be asked a second time beside the first.
+    pub hedge: bool,
+}
+
+/// What a service says is left of a limit, beside an answer or a failure.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Headroom {
+    /// Requests left, and how long until all are there again.
+    pub requests: Option<(f64, Duration)>,
+    /// Tokens left, and how long until all are there again.
+    pub tokens: Option<(f64, Duration)>,
+}
+
+/// An answer with what came beside it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reply {
+    /// The answer.
+    pub answer: Answer,
+    /// What the endpoint told; none for a model in this process.
+    pub served: Option<Box<Served>>,
+    /// What the service says is left of its limits.
+    pub headroom: Headroom,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Self { answer, served: None, headroom: Headroom::default() }
+    }
 }
 
 /// What an engine can do, asked before the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is asked for by itself")]
 pub struct Capabilities {
     /// Log-likelihood of options and of documents.
     pub log_likelihood: bool,
@@ -32,6 +80,10 @@ pub struct Capabilities {
     pub distributions: bool,
     /// Whether chat requests can be rendered (a chat template is there).
     pub chat: bool,
+    /// Whether tools can be offered.
+    pub tools: bool,
+    /// Whether a prompt is continued as it is; otherwise it is sent as one message of a user, which is another prompt.
+    pub raw: bool,
     /// Most tokens of prompt and answer together.
     pub context: usize,
     /// How it shares the machine.
@@ -45,10 +97,12 @@ pub enum RetryClass {
     No,
     /// The fault was passing.
     Transient,
+    /// The endpoint has more to do than it can: again, and fewer at a time.
+    Busy,
 }
 
 /// A request that got no answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
     /// The class of the fault.
@@ -57,6 +111,18 @@ pub struct Failure {
     pub message: String,
     /// Whether asking again could help.
     pub retry: RetryClass,
+    /// The endpoint's own word on how long to wait before anything is asked again.
+    pub wait: Option<Duration>,
+    /// What the service says is left of its limits.
+    pub headroom: Headroom,
+}
+
+impl Failure {
+    /// A failure about which the endpoint said nothing more.
+    #[must_use]
+    pub fn new(kind: CauseKind, retry: RetryClass, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), retry, wait: None, headroom: Headroom::default() }
+    }
 }
 
 impl From<Failure> for Cause {
@@ -84,8 +150,19 @@ pub trait Engine: Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> Capabilities;
 
+    /// The machine or service behind it, for [`Lane::Own`]; those of one name share their limits. None: one of its own.
+    fn endpoint(&self) -> Option<&Endpoint> {
+        None
+    }
+
+    /// The way that requests take, as it was seen when the subject was opened.
+    fn origin(&self) -> Option<&Origin> {
+        None
+    }
+
     /// Answers each request, in order. A request's failure is its own: the others are still answered.
-    fn answer<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<Result<Answer, Failure>>>;
+    /// Each request is tried once: what to do about a failure is the caller's. Dropping the future gives up.
+    fn answer<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<Result<Reply, Failure>>>;
 
     /// The distributions of each document's tokens, in order; every document is scored from its first token on.
     ///

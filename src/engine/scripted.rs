@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
-use super::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane, RetryClass};
+use super::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane, Reply, RetryClass};
 use crate::domain::{Answer, CauseKind, Digest, Finish, Identity, OptionScore, Request, ScriptedSpec, Target};
 
 /// Size of the tiny vocabulary of its distributions: a token is a byte's last four bits.
@@ -62,8 +62,15 @@ impl ScriptedEngine {
             bits_per_weight: 0.0,
             details: BTreeMap::from([("right_per_mille".to_owned(), spec.right_per_mille.to_string())]),
         };
-        let capabilities =
-            Capabilities { log_likelihood: true, distributions: true, chat: true, context: 1 << 20, lane: Lane::Shared };
+        let capabilities = Capabilities {
+            log_likelihood: true,
+            distributions: true,
+            chat: true,
+            tools: true,
+            raw: true,
+            context: 1 << 20,
+            lane: Lane::Shared,
+        };
         let (faults, asked) = (Faults::default(), Mutex::default());
         Self { spec: spec.clone(), targets, unseeded, identity, capabilities, faults, yields: 0, asked }
     }
@@ -119,7 +126,7 @@ impl ScriptedEngine {
             *count += 1;
             *count - 1
         };
-        let fail = |message: &str, retry| Err(Failure { kind: CauseKind::Transport, message: message.to_owned(), retry });
+        let fail = |message: &str, retry| Err(Failure::new(CauseKind::Transport, retry, message));
         if self.draw("permanent", key, 1000) < self.faults.permanent_per_mille {
             return fail("scripted to fail", RetryClass::No);
         }
@@ -149,7 +156,7 @@ impl ScriptedEngine {
             if self.targets.contains_key(&key) { Some(&key) } else { self.unseeded.get(&canonical(&without_seed(request))) };
         let Some((first, target)) = known.and_then(|first| self.targets.get_key_value(first)) else {
             let message = "the script has no such request".to_owned();
-            return Err(Failure { kind: CauseKind::Refused, message, retry: RetryClass::No });
+            return Err(Failure::new(CauseKind::Refused, RetryClass::No, message));
         };
         let usual = self.draw("right", first, 1000) < self.spec.right_per_mille;
         let right = usual != (self.draw("noise", &key, 1000) < self.spec.noise_per_mille);
@@ -191,12 +198,12 @@ impl Engine for ScriptedEngine {
         self.capabilities
     }
 
-    fn answer<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<Result<Answer, Failure>>> {
+    fn answer<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<Result<Reply, Failure>>> {
         Box::pin(async move {
             let mut answers = Vec::with_capacity(requests.len());
             for request in requests {
                 self.pause(&canonical(request)).await;
-                answers.push(self.reply(request));
+                answers.push(self.reply(request).map(Reply::from));
             }
             answers
         })
@@ -206,7 +213,7 @@ impl Engine for ScriptedEngine {
         let reply = |text: &String| {
             if !self.capabilities.distributions {
                 let message = "the script shows no distributions".to_owned();
-                return Err(Failure { kind: CauseKind::Refused, message, retry: RetryClass::No });
+                return Err(Failure::new(CauseKind::Refused, RetryClass::No, message));
             }
             self.meet(&canonical(&Request::Perplexity { text: text.clone() })).map(|()| self.shown(text))
         };

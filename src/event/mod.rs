@@ -3,10 +3,13 @@
 //! Workers report to one dispatcher, which numbers the events and hands each to every sink in a fixed order, the
 //! journal first. Durable events are the run; ephemeral ones only tell a person how it goes.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    Attempt, Digest, Identity, Outcome, Policy, Role, SampleCard, Subject, SubjectName, TaskCard, TaskName, UnitKey,
+    Attempt, Digest, Identity, Origin, Outcome, Policy, Role, SampleCard, Served, Service, Subject, SubjectName, TaskCard,
+    TaskName, UnitKey,
 };
 
 /// The version of the journal's format; a reader refuses a newer one.
@@ -48,6 +51,9 @@ pub struct RunHeader {
     /// Earlier finished runs that judged the same variants, as the ledger of the reports folder has them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Attempt>,
+    /// How the endpoints of subjects are treated and what they cost, where the plan says anything about it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub services: BTreeMap<SubjectName, Service>,
 }
 
 impl RunHeader {
@@ -77,6 +83,9 @@ pub enum EventKind {
         identity: Box<Identity>,
         /// Milliseconds that loading took.
         load_ms: u64,
+        /// The way that its requests take; none for a model in this process.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        origin: Option<Box<Origin>>,
     },
     /// A task's samples, once per run (durable).
     TaskRecorded {
@@ -93,8 +102,11 @@ pub enum EventKind {
         /// How.
         #[serde(flatten)]
         outcome: Box<Outcome>,
-        /// The unit's share of its batch's time in microseconds; never part of a verdict.
+        /// The unit's share of its batch's time in microseconds, without waits and earlier tries; never part of a verdict.
         micros: u64,
+        /// What its endpoint told beside the answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        served: Option<Box<Served>>,
     },
     /// A subject is asked no more of a task, since its verdict there is certain (durable, at most once for both). The canary
     /// has one where every variant has.

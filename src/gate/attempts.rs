@@ -36,6 +36,8 @@ fn of_variant(record: &Record, policy: &Policy, variant: &Subject) -> Vec<Warnin
     let chances = match &variant.engine {
         // Another program's results are known by the digest of their files: the same files say the same whatever the plan.
         EngineSpec::Recorded(_) => Vec::new(),
+        // A server draws again: its answers depend on its load.
+        EngineSpec::Api(_) => earlier.clone(),
         EngineSpec::Local(_) | EngineSpec::Scripted(_) => chances(&earlier, &header.digest),
     };
     let warning = |code, detail| Warning { code, subject: Some(variant.name.clone()), task: None, detail };

@@ -80,6 +80,10 @@ pub(crate) fn cause_word(kind: CauseKind) -> &'static str {
         CauseKind::Refused => "refused",
         CauseKind::Engine => "engine",
         CauseKind::Transport => "transport",
+        CauseKind::Limited => "limited",
+        CauseKind::Timeout => "timeout",
+        CauseKind::Malformed => "malformed",
+        CauseKind::Filtered => "filtered",
         CauseKind::NotANumber => "not a number",
     }
 }

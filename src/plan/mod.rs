@@ -14,11 +14,12 @@ mod tasks;
 mod tests;
 mod tolerance;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use policy::read_policy;
 
-use crate::domain::{Digest, Policy, Sample, Subject, Task, TaskCard};
+use crate::domain::{Digest, Policy, Sample, Service, Subject, SubjectName, Task, TaskCard};
 use crate::suite::{Diagnostic, Diagnostics};
 
 /// A plan as a file with an explanation of every key, for `quantgate init`.
@@ -57,6 +58,10 @@ pub struct Plan {
     pub tasks: Vec<PlannedTask>,
     /// The tolerances.
     pub policy: Policy,
+    /// How the endpoints of subjects are treated and what they cost; without what the plan says nothing about.
+    pub services: BTreeMap<SubjectName, Service>,
+    /// The most that this run may cost, in the currency of the prices.
+    pub spending: Option<f64>,
     /// The folder that run folders are made in.
     pub reports: PathBuf,
     /// The folder that quantized variants are cached in.
@@ -114,6 +119,8 @@ impl Plan {
             subjects: file.subjects,
             tasks,
             policy: policy.policy,
+            services: BTreeMap::new(),
+            spending: None,
             reports: file.reports,
             cache: file.cache,
             warnings,

@@ -7,7 +7,7 @@ use crate::domain::CauseKind;
 use crate::engine::{BoxFuture, Engine, Failure, RetryClass};
 
 /// What one input came to; none where the run was asked to stop before it could be asked again.
-pub(super) type Reply<Out> = Option<Result<Out, Failure>>;
+pub(super) type Word<Out> = Option<Result<Out, Failure>>;
 
 /// One of the engine's two ways of asking.
 pub(super) type Call<In, Out> = for<'a> fn(&'a dyn Engine, &'a [In]) -> BoxFuture<'a, Vec<Result<Out, Failure>>>;
@@ -27,8 +27,8 @@ pub(super) async fn ask<In: Clone + Sync, Out: Send>(
     inputs: &[In],
     call: Call<In, Out>,
     patience: Patience<'_>,
-) -> Vec<Reply<Out>> {
-    let mut replies: Vec<Reply<Out>> = inputs.iter().map(|_| None).collect();
+) -> Vec<Word<Out>> {
+    let mut replies: Vec<Word<Out>> = inputs.iter().map(|_| None).collect();
     let mut open: Vec<usize> = (0..inputs.len()).collect();
     for attempt in 0.. {
         let again: Vec<In>;
@@ -45,7 +45,7 @@ pub(super) async fn ask<In: Clone + Sync, Out: Send>(
         let mut failed = Vec::new();
         for (&index, answer) in open.iter().zip(answers) {
             match answer {
-                Err(Failure { retry: RetryClass::Transient, .. }) if !last => failed.push(index),
+                Err(Failure { retry: RetryClass::Transient | RetryClass::Busy, .. }) if !last => failed.push(index),
                 answer => replies[index] = Some(answer),
             }
         }
@@ -66,7 +66,7 @@ pub(super) async fn ask<In: Clone + Sync, Out: Send>(
 /// The failure of a request that the engine gave no word about.
 fn silence() -> Failure {
     let message = "the engine gave fewer answers than it was asked for".to_owned();
-    Failure { kind: CauseKind::Engine, message, retry: RetryClass::No }
+    Failure::new(CauseKind::Engine, RetryClass::No, message)
 }
 
 impl Backoff {

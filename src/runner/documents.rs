@@ -2,10 +2,10 @@
 
 use rayon::prelude::*;
 
-use super::ask::Reply;
+use super::ask::Word;
 use super::stage::{Gone, Stage};
 use crate::domain::{Answer, CauseKind, Request};
-use crate::engine::{Distribution, Failure, RetryClass};
+use crate::engine::{Distribution, Failure, Reply, RetryClass};
 use crate::metric::{Rows, divergence};
 
 /// The canary's place among the seats.
@@ -14,7 +14,7 @@ const CANARY: usize = 0;
 /// The seats that show distributions, and the canary's rows of the batch under way.
 pub(super) struct Documents {
     seats: Vec<usize>,
-    batch: Vec<(usize, Reply<Distribution>)>,
+    batch: Vec<(usize, Word<Distribution>)>,
     /// The most bytes of rows that a byte of text has needed so far; none before the first document.
     density: Option<f64>,
 }
@@ -94,7 +94,7 @@ fn document(stage: &Stage, task: usize, sample: usize) -> &str {
 }
 
 /// A seat's rows of some documents.
-async fn rows(stage: &Stage, seat: usize, task: usize, samples: &[usize]) -> Result<Vec<Reply<Distribution>>, Gone> {
+async fn rows(stage: &Stage, seat: usize, task: usize, samples: &[usize]) -> Result<Vec<Word<Distribution>>, Gone> {
     let Some(&first) = samples.first() else { return Ok(Vec::new()) };
     stage.announce(seat, task, samples.len()).await?;
     let texts: Vec<String> = samples.iter().map(|&sample| document(stage, task, sample).to_owned()).collect();
@@ -103,9 +103,9 @@ async fn rows(stage: &Stage, seat: usize, task: usize, samples: &[usize]) -> Res
 }
 
 /// The canary's own answer, read from its rows.
-fn own(rows: &Result<Distribution, Failure>, text: &str) -> Result<Answer, Failure> {
+fn own(rows: &Result<Distribution, Failure>, text: &str) -> Result<Reply, Failure> {
     match rows {
-        Ok(rows) => Ok(Answer::Rolling { nll: nll(rows), bytes: text.len() as u32, divergence: None }),
+        Ok(rows) => Ok(Answer::Rolling { nll: nll(rows), bytes: text.len() as u32, divergence: None }.into()),
         Err(failure) => Err(failure.clone()),
     }
 }
@@ -123,18 +123,18 @@ fn view(shown: &Distribution) -> Rows<'_> {
 }
 
 /// A variant's answer beside the canary's rows; without those, an answer without divergence.
-fn beside(canary: Option<&Result<Distribution, Failure>>, reply: Reply<Distribution>, text: &str) -> Reply<Answer> {
+fn beside(canary: Option<&Result<Distribution, Failure>>, reply: Word<Distribution>, text: &str) -> Word<Reply> {
     let bytes = text.len() as u32;
     let variant = match reply? {
         Ok(variant) => variant,
         Err(failure) => return Some(Err(failure)),
     };
     let Some(Ok(canary)) = canary else {
-        return Some(Ok(Answer::Rolling { nll: nll(&variant), bytes, divergence: None }));
+        return Some(Ok(Answer::Rolling { nll: nll(&variant), bytes, divergence: None }.into()));
     };
     let compared = divergence(view(canary), view(&variant));
     Some(match compared {
-        Ok((nll, against)) => Ok(Answer::Rolling { nll, bytes, divergence: Some(against) }),
-        Err(error) => Err(Failure { kind: CauseKind::Engine, message: error.to_string(), retry: RetryClass::No }),
+        Ok((nll, against)) => Ok(Answer::Rolling { nll, bytes, divergence: Some(against) }.into()),
+        Err(error) => Err(Failure::new(CauseKind::Engine, RetryClass::No, error.to_string())),
     })
 }

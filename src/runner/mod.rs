@@ -104,6 +104,9 @@ fn hire(stage: &Arc<Stage>) -> JoinSet<Result<(), JoinError>> {
                 let width = stage.options.concurrency.map_or(width, |cap| width.min(cap));
                 workers.spawn(alone::go_alone(Arc::clone(stage), index, width));
             }
+            Lane::Bulk => {
+                workers.spawn(alone::go_alone(Arc::clone(stage), index, 1));
+            }
         }
     }
     let stage = Arc::clone(stage);

@@ -111,6 +111,7 @@ impl Opening {
             subject: seat.subject.name.clone(),
             identity: Box::new(seat.engine.identity().clone()),
             load_ms: seat.load_ms,
+            origin: seat.engine.origin().cloned().map(Box::new),
         }));
         let missing = work.plan.tasks.iter().filter(|planned| !recorded.contains(&planned.task.name));
         self.events.extend(missing.map(|planned| EventKind::TaskRecorded {

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::ask::{Call, Patience, Reply, ask};
+use super::ask::{Call, Patience, Word, ask};
 use super::dispatch::Message;
 use super::judge::judge;
 use super::repeat::on_pass;
 use super::settling::Ends;
 use super::{Options, Stop, Work};
-use crate::domain::{Answer, Request, Sample, UnitKey};
+use crate::domain::{Request, Sample, UnitKey};
+use crate::engine::Reply;
 use crate::event::EventKind;
 
 /// The dispatcher is gone: a sink failed, and it says itself how.
@@ -91,7 +92,7 @@ impl Stage {
         inputs: &[In],
         call: Call<In, Out>,
         salt: &str,
-    ) -> Vec<Reply<Out>> {
+    ) -> Vec<Word<Out>> {
         let Options { retries, backoff, .. } = self.options;
         let salt = &format!("{} {salt}", self.work.seats[seat].subject.name);
         ask(&*self.work.seats[seat].engine, inputs, call, Patience { retries, backoff, stop: &self.stop, salt }).await
@@ -115,14 +116,18 @@ impl Stage {
         &self,
         turn: Turn,
         task: usize,
-        replies: impl ExactSizeIterator<Item = (usize, Reply<Answer>)>,
+        replies: impl ExactSizeIterator<Item = (usize, Word<Reply>)>,
         took: Duration,
     ) -> Result<(), Gone> {
         let micros = took.as_micros() as u64 / (replies.len() as u64).max(1);
         let scorer = &*self.work.scorers[task];
         let ended = replies.filter_map(|(sample, reply)| {
-            let outcome = judge(scorer, &self.samples(task)[sample].target, reply?);
-            Some(EventKind::UnitFinished { unit: self.unit(turn, task, sample), outcome: Box::new(outcome), micros })
+            let (answer, served) = match reply? {
+                Ok(Reply { answer, served, .. }) => (Ok(answer), served),
+                Err(failure) => (Err(failure), None),
+            };
+            let outcome = Box::new(judge(scorer, &self.samples(task)[sample].target, answer));
+            Some(EventKind::UnitFinished { unit: self.unit(turn, task, sample), outcome, micros, served })
         });
         let ended = ended.collect();
         self.send(ended).await

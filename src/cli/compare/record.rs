@@ -38,6 +38,7 @@ impl Tally {
             tasks: tasks.iter().map(|task| unread(subjects, task)).collect(),
             policy,
             earlier: Vec::new(),
+            services: BTreeMap::new(),
         };
         let record = Record {
             header,

@@ -81,7 +81,7 @@ impl Standing {
                 None
             }
             EventKind::BatchStarted { subject, task, .. } => self.place(subject, task),
-            EventKind::UnitFinished { unit, outcome, micros } => self.unit(unit, outcome, *micros),
+            EventKind::UnitFinished { unit, outcome, micros, .. } => self.unit(unit, outcome, *micros),
             EventKind::TaskSettled { subject, task, after } => {
                 let place = self.place(subject, task)?;
                 self.cell_mut(place).settled = Some(*after);
@@ -322,7 +322,7 @@ fn signed(number: f64) -> String {
 
 /// What a subject turned out to be, in one line; none for other events.
 pub(super) fn ready(event: &Event) -> Option<String> {
-    let EventKind::SubjectReady { subject, identity, load_ms } = &event.kind else { return None };
+    let EventKind::SubjectReady { subject, identity, load_ms, .. } = &event.kind else { return None };
     let seconds = *load_ms as f64 / 1e3;
     let (quantization, bits) = (&identity.quantization, identity.bits_per_weight);
     let size = if bits > 0.0 { format!(", {bits:.2} bits per weight") } else { String::new() };

@@ -160,16 +160,16 @@ impl Vocabulary {
 
 /// A request that the model cannot take.
 pub(super) fn refused(message: String) -> Failure {
-    Failure { kind: CauseKind::Refused, message, retry: RetryClass::No }
+    Failure::new(CauseKind::Refused, RetryClass::No, message)
 }
 
 /// A fault while computing.
 pub(super) fn failed(message: String) -> Failure {
-    Failure { kind: CauseKind::Engine, message, retry: RetryClass::No }
+    Failure::new(CauseKind::Engine, RetryClass::No, message)
 }
 
 /// Logits that are not numbers.
 pub(super) fn not_a_number() -> Failure {
-    let message = "the model's logits are not finite: its weights or this prompt overflow f32".into();
-    Failure { kind: CauseKind::NotANumber, message, retry: RetryClass::No }
+    let message = "the model's logits are not finite: its weights or this prompt overflow f32";
+    Failure::new(CauseKind::NotANumber, RetryClass::No, message)
 }

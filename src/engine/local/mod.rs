@@ -34,8 +34,8 @@ use self::decoder::Decoder;
 use self::encode::{Span, Vocabulary, failed, refused};
 use self::inner::{Answers, Inner};
 use self::template::ChatTemplate;
-use super::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane};
-use crate::domain::{Answer, Arithmetic, Identity, Request};
+use super::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane, Reply};
+use crate::domain::{Arithmetic, Identity, Request};
 use crate::weights::Checkpoint;
 
 /// A model that can't be run in this process.
@@ -105,14 +105,19 @@ impl Engine for LocalEngine {
             log_likelihood: true,
             distributions: true,
             chat: self.inner.template.is_some(),
+            tools: self.inner.template.is_some(),
+            raw: true,
             context: self.inner.vocabulary.context(),
             lane: Lane::Shared,
         }
     }
 
-    fn answer<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<Result<Answer, Failure>>> {
+    fn answer<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<Result<Reply, Failure>>> {
         let (count, requests) = (requests.len(), requests.to_vec());
-        Box::pin(self.busy(count, move |inner| inner.answer(&requests)))
+        Box::pin(async move {
+            let answers = self.busy(count, move |inner| inner.answer(&requests)).await;
+            answers.into_iter().map(|answer| answer.map(Reply::from)).collect()
+        })
     }
 
     fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {

@@ -123,6 +123,8 @@ pub(super) fn plan() -> Plan {
             task("talk", RequestKind::Chat, 3),
         ],
         policy,
+        services: std::collections::BTreeMap::new(),
+        spending: None,
         reports: PathBuf::new(),
         cache: PathBuf::new(),
         warnings: Vec::new(),
@@ -169,7 +171,19 @@ pub(super) fn header_of(plan: Plan) -> RunHeader {
     let Plan { name, digest, seed, subjects, tasks, policy, .. } = plan;
     let tasks = tasks.into_iter().map(|task| task.card).collect();
     let (version, run) = ("0".to_owned(), "test-1".to_owned());
-    RunHeader { format: FORMAT, version, run, plan: name, digest, seed, subjects, tasks, policy, earlier: Vec::new() }
+    RunHeader {
+        format: FORMAT,
+        version,
+        run,
+        plan: name,
+        digest,
+        seed,
+        subjects,
+        tasks,
+        policy,
+        earlier: Vec::new(),
+        services: std::collections::BTreeMap::new(),
+    }
 }
 
 /// The small plan's header.

@@ -15,7 +15,7 @@ use cast::{Memory, UNITS, engines, fresh, header, options, outcomes, plan, play,
 use proptest::prelude::*;
 use quantgate::domain::{Answer, CauseKind, Digest, Identity, Outcome, Request};
 use quantgate::engine::scripted::{Faults, ScriptedEngine};
-use quantgate::engine::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane};
+use quantgate::engine::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane, Reply};
 use quantgate::event::{Event, EventKind, Sink, SinkError};
 use quantgate::journal::{Journal, RunFolder, replay};
 use quantgate::runner::{Backoff, Options, RunError, Start, StopHandle, run, stop};
@@ -328,7 +328,7 @@ impl Engine for Moody {
         self.1.capabilities()
     }
 
-    fn answer<'a>(&'a self, _: &'a [Request]) -> BoxFuture<'a, Vec<Result<Answer, Failure>>> {
+    fn answer<'a>(&'a self, _: &'a [Request]) -> BoxFuture<'a, Vec<Result<Reply, Failure>>> {
         self.2.fetch_add(1, Ordering::SeqCst);
         match self.0 {
             Mood::Silent => Box::pin(std::future::pending()),

@@ -1,0 +1,1 @@
+//! Anthropic's messages: requests out, answers in, whole or as typed events.

@@ -1,0 +1,1 @@
+//! Amazon Bedrock's Converse: requests out, answers in, whole or as a binary event stream.

@@ -1,0 +1,1 @@
+//! Which dialect's functions serve a subject.

@@ -1,0 +1,1 @@
+//! What a response's headers say of limits and waits.

@@ -1,0 +1,1 @@
+//! llama.cpp's own API: raw prompts out, text, tokens and probabilities in.

@@ -1,0 +1,1 @@
+//! Mistral's models behind Vertex AI's rawPredict.
