@@ -1,9 +1,10 @@
 //! What dialects are made of: a request on its way out, and an answer as it comes in, whole or piece by piece.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::super::{Failure, Reply, RetryClass};
-use crate::domain::{Answer, ApiSpec, CauseKind, Finish, Request, Served};
+use super::preset;
+use crate::domain::{Answer, ApiSpec, CauseKind, Digest, Finish, Generation, Message, Request, Served};
 
 /// One request to be written in a dialect.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +62,10 @@ pub enum Flow {
 /// A tool call in the making.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallDraft {
+    /// The service's own mark of it; empty where it gives none.
+    pub id: String,
+    /// The place that the service last gave it; none where it gives none.
+    pub index: Option<u64>,
     /// The tool's name.
     pub name: String,
     /// Its arguments as JSON text.
@@ -138,6 +143,77 @@ fn calls(calls: &[CallDraft]) -> String {
         [one] => one.clone(),
         several => format!("[{}]", several.join(", ")),
     }
+}
+
+impl Ask<'_> {
+    /// The digest of what is asked as it is sent: a prompt that goes out as one message of a user is a conversation.
+    #[must_use]
+    pub fn prompt(&self) -> Digest {
+        match self.request {
+            Request::Generate { prompt, .. } if !preset::raw(self.spec) => {
+                let message = Message { role: "user".to_owned(), content: prompt.clone() };
+                conversation(std::slice::from_ref(&message), &[])
+            }
+            request => prompt_digest(request),
+        }
+    }
+}
+
+/// The digest of what is asked, settings left out: `chat:` of messages and tools, which a template is still to render, `text:` of
+/// what a model reads as it is. The order of members in a tool's schema does not change it.
+pub(super) fn prompt_digest(request: &Request) -> Digest {
+    match request {
+        Request::Chat { messages, tools, .. } => conversation(messages, tools),
+        Request::Generate { prompt, .. } => text(prompt),
+        Request::Perplexity { text: document } => text(document),
+        Request::Choice { context, options } => text(&json!([context, options]).to_string()),
+    }
+}
+
+/// The digest of a text.
+fn text(text: &str) -> Digest {
+    Digest::new(format!("text:blake3:{}", blake3::hash(text.as_bytes()).to_hex()))
+}
+
+/// The digest of a conversation.
+fn conversation(messages: &[Message], tools: &[Value]) -> Digest {
+    let messages: Vec<Value> = messages.iter().map(|message| json!([message.role, message.content])).collect();
+    let mut written = String::new();
+    canonical(&json!([messages, tools]), &mut written);
+    Digest::new(format!("chat:blake3:{}", blake3::hash(written.as_bytes()).to_hex()))
+}
+
+/// JSON without white space, members by name.
+fn canonical(value: &Value, into: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut members: Vec<_> = map.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            into.push('{');
+            for (name, member) in members {
+                into.push_str(&Value::from(name.as_str()).to_string());
+                into.push(':');
+                canonical(member, into);
+                into.push(',');
+            }
+            into.push('}');
+        }
+        Value::Array(items) => {
+            into.push('[');
+            for item in items {
+                canonical(item, into);
+                into.push(',');
+            }
+            into.push(']');
+        }
+        scalar => into.push_str(&scalar.to_string()),
+    }
+}
+
+/// A sample's seed in 31 bits, which every service takes: some hold it in 32, and one of those values means "at random".
+#[must_use]
+pub fn seed(generation: &Generation) -> u64 {
+    (generation.seed ^ generation.seed >> 32) & 0x7fff_ffff
 }
 
 /// A response that is not what the dialect says; asking again could help.

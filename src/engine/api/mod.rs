@@ -16,4 +16,8 @@ mod mistral;
 mod ollama;
 mod openai_chat;
 mod openai_completions;
+mod tool_calls;
 mod vertex;
+
+#[cfg(test)]
+mod fixture;
