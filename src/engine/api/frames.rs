@@ -6,6 +6,8 @@ use aws_smithy_eventstream::frame::read_message_from;
 use serde_json::json;
 
 use super::super::Failure;
+#[cfg(test)]
+use super::exchange::{Draft, Flow};
 use super::exchange::{Frame, Framing, malformed};
 
 /// Most bytes of one piece of a stream.
@@ -250,6 +252,37 @@ fn message_of(bytes: &[u8]) -> Result<OwnedFrame, Failure> {
     Ok(OwnedFrame { event: Some(event), data: message.payload().to_vec() })
 }
 
+/// Reads a body by a dialect's reader of pieces, cut at every byte and not at all, which must come to the same.
+#[cfg(test)]
+pub(super) fn read_in_pieces(
+    framing: Framing,
+    body: &[u8],
+    piece: impl Fn(&Frame<'_>, &mut Draft) -> Result<Flow, Failure>,
+) -> Result<(Draft, Flow), Failure> {
+    let read = |size: usize| {
+        let mut frames = Frames::new(framing);
+        let mut draft = Draft::default();
+        let chunks = body.chunks(size).map(Some).chain([None]);
+        for chunk in chunks {
+            match chunk {
+                Some(chunk) => frames.push(chunk)?,
+                None => frames.finish()?,
+            }
+            while let Some(frame) = frames.next() {
+                if piece(&frame.as_frame(), &mut draft)? == Flow::Done {
+                    return Ok((draft, Flow::Done));
+                }
+            }
+        }
+        Ok((draft, Flow::More))
+    };
+    let whole = read(body.len().max(1));
+    for size in 1..6 {
+        assert_eq!(read(size), whole, "in pieces of {size} bytes");
+    }
+    whole
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::collection::vec;
@@ -274,12 +307,12 @@ mod tests {
         "226d657373616765223a22546f6f206d616e7920746f6b656e732c20706c656173652077616974206265666f726520747279696e672061",
         "6761696e2e227df70ae57f",
     );
-    /// `:error-code` InternalError, `:error-message`, `:message-type` error, and no payload.
+    /// `:error-code` `InternalError`, `:error-message`, `:message-type` error, and no payload.
     const UNMODELLED: &str = concat!(
         "0000006700000057bb3fb0630b3a6572726f722d636f646507000d496e7465726e616c4572726f720e3a6572726f722d6d657373616765",
         "070013416e2022696e7465726e616c22206572726f720d3a6d6573736167652d747970650700056572726f72c25075f8",
     );
-    /// From the tests of Amazon's own reader in C (aws-c-event-stream, message_deserializer_test.c): no header, `{'foo':'bar'}`.
+    /// From the tests of Amazon's own reader in C (aws-c-event-stream, `message_deserializer_test.c`): no header at all.
     const HEADLESS: &str = "0000001d00000000fd528c5a7b27666f6f273a27626172277dc3653936";
 
     fn bytes(hex: &str) -> Vec<u8> {
