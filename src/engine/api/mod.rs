@@ -17,6 +17,7 @@ mod ollama;
 mod openai_chat;
 mod openai_completions;
 mod tool_calls;
+mod sigv4;
 mod turns;
 mod vertex;
 
