@@ -8,6 +8,7 @@ mod demo_model;
 mod escape;
 mod kill;
 mod logits;
+mod loopback;
 mod power;
 mod runner;
 mod shipped;

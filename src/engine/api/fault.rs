@@ -1,0 +1,269 @@
+//! What a failed exchange means: its class, whether asking again could help, and a sentence without the key.
+
+use std::error::Error;
+use std::io;
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use super::super::{Failure, RetryClass};
+use super::headroom::{Told, until_reset};
+use crate::domain::CauseKind;
+
+/// Most characters of a service's own words.
+const WORDS: usize = 300;
+/// Most characters of something that should have been JSON.
+const GLIMPSE: usize = 80;
+
+/// The failure that a response with another status than 2xx is. `words` are the service's own.
+pub(super) fn of_status(status: u16, headers: &HeaderMap, words: &str, (host, told): (&str, Told)) -> Failure {
+    let spent = no_credit(words);
+    let (kind, class) = match status {
+        429 if spent => (CauseKind::Refused, RetryClass::No),
+        429 | 529 => (CauseKind::Limited, RetryClass::Busy),
+        503 if told.wait.is_some() || is_full(words) => (CauseKind::Limited, RetryClass::Busy),
+        408 | 504 => (CauseKind::Timeout, RetryClass::Transient),
+        400 | 422 if is_filter(words) => (CauseKind::Filtered, RetryClass::No),
+        400 | 413 | 422 => (CauseKind::Refused, RetryClass::No),
+        501 | 505 => (CauseKind::Transport, RetryClass::No),
+        425 | 500.. => (CauseKind::Transport, RetryClass::Transient),
+        _ => (CauseKind::Transport, RetryClass::No),
+    };
+    let class = match (headers.get("x-should-retry").and_then(|value| value.to_str().ok()), class) {
+        (Some("false"), _) => RetryClass::No,
+        (Some("true"), RetryClass::No) => RetryClass::Transient,
+        (_, class) => class,
+    };
+    let words = shortened(words.trim(), WORDS);
+    let said = if words.is_empty() { String::new() } else { format!(": {words}") };
+    let hint = hint(status, spent, headers).map_or_else(String::new, |hint| format!(" ({hint})"));
+    let wait = match class {
+        RetryClass::Busy => told.wait.or_else(|| until_reset(told.headroom)),
+        RetryClass::Transient | RetryClass::No => told.wait,
+    };
+    let message = format!("{host} answered with HTTP {status}{said}{hint}");
+    Failure { wait, headroom: told.headroom, ..Failure::new(kind, class, message) }
+}
+
+/// Whether a limit will not come back by waiting: there is no money left.
+fn no_credit(words: &str) -> bool {
+    let words = words.to_lowercase();
+    words.contains("insufficient_quota")
+        || words.contains("exceeded your current quota")
+        || words.contains("insufficient balance")
+}
+
+/// Whether a service that is not available is one that has too much to do.
+fn is_full(words: &str) -> bool {
+    let words = words.to_lowercase();
+    ["busy", "overload", "capacity", "too many", "queue", "pending requests", "throttl", "slow down"]
+        .iter()
+        .any(|word| words.contains(word))
+}
+
+/// Whether a request was refused by a filter of content.
+fn is_filter(words: &str) -> bool {
+    let words = words.to_lowercase();
+    words.contains("content_filter") || words.contains("content management policy") || words.contains("content filter")
+}
+
+/// What to do about a status.
+fn hint(status: u16, spent: bool, headers: &HeaderMap) -> Option<String> {
+    let fixed = match status {
+        401 => "check that the key is right, and for this service",
+        402 => "the account has no credit left",
+        403 => "check that the key may use this model, and from here",
+        404 => "check the model's name and the base URL",
+        413 => "the request is larger than the service takes",
+        429 if spent => "the account has no credit left",
+        301..=308 => {
+            let to = headers.get("location").and_then(|value| value.to_str().ok()).unwrap_or("elsewhere");
+            let to = to.split(['?', '#']).next().unwrap_or_default();
+            return Some(format!("it points to {to}; no key is sent after a redirect: write that address as the base URL"));
+        }
+        _ => return None,
+    };
+    Some(fixed.to_owned())
+}
+
+/// The failure that an exchange without a complete response is.
+pub(super) fn of_transport(error: &reqwest::Error, host: &str) -> Failure {
+    if error.is_timeout() {
+        let what = if error.is_connect() { "could not be reached in time" } else { "gave no complete answer in time" };
+        return Failure::new(CauseKind::Timeout, RetryClass::Transient, format!("{host} {what}"));
+    }
+    let causes = causes(error);
+    if let Some(fault) = certificate(error) {
+        let what = format!("the connection to {host} is not to be trusted: {fault}");
+        return Failure::new(CauseKind::Transport, RetryClass::No, what);
+    }
+    if error.is_body() || error.is_decode() {
+        let what = format!("the response of {host} broke off: {causes}");
+        return Failure::new(CauseKind::Transport, RetryClass::Transient, what);
+    }
+    let what = if error.is_connect() { "could not be reached" } else { "broke the connection off" };
+    Failure::new(CauseKind::Transport, RetryClass::Transient, format!("{host} {what}: {causes}"))
+}
+
+/// What lies beneath an error, without the address that was asked.
+fn causes(error: &reqwest::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut beneath = error.source();
+    while let Some(cause) = beneath {
+        let more = cause.to_string();
+        if !parts.iter().any(|part| part.contains(&more)) {
+            parts.push(more);
+        }
+        beneath = cause.source();
+    }
+    let last: Vec<String> = parts.into_iter().rev().take(2).collect();
+    if last.is_empty() { "no more is known".to_owned() } else { last.into_iter().rev().collect::<Vec<_>>().join(": ") }
+}
+
+/// A fault of TLS that asking again does not mend.
+fn certificate(error: &reqwest::Error) -> Option<String> {
+    let mut beneath = error.source();
+    while let Some(cause) = beneath {
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        let tls = cause.downcast_ref().or_else(|| wrapped.and_then(|inner| inner.downcast_ref()));
+        match tls {
+            Some(fault @ rustls::Error::InvalidCertificate(_)) => return Some(fault.to_string()),
+            Some(_) | None => {}
+        }
+        beneath = cause.source();
+    }
+    None
+}
+
+/// The failure of a body that is no JSON, of a response that is otherwise fine.
+pub(super) fn not_json(body: &[u8], kind: Option<&str>, fault: &serde_json::Error) -> Failure {
+    let text = String::from_utf8_lossy(body);
+    let glimpse = shortened(text.trim(), GLIMPSE).replace(char::is_control, " ");
+    let what = match kind.map(|kind| kind.split(';').next().unwrap_or_default().trim()) {
+        _ if glimpse.is_empty() => "its body is empty".to_owned(),
+        Some(kind) if !kind.is_empty() && !kind.contains("json") => format!("it is {kind} and begins with: {glimpse}"),
+        _ if fault.is_eof() => format!("its JSON is cut off after {} bytes: {glimpse}", body.len()),
+        _ => format!("it is no JSON and begins with: {glimpse}"),
+    };
+    super::exchange::malformed(what)
+}
+
+/// The service's own words in the body of an error, whatever its dialect.
+pub(super) fn words(body: &[u8]) -> String {
+    let Ok(value) = serde_json::from_slice::<Value>(body) else {
+        let text = String::from_utf8_lossy(body);
+        // A proxy's page says in its markup what its status said already.
+        return if text.trim_start().starts_with('<') { String::new() } else { shortened(text.trim(), WORDS) };
+    };
+    let error = value.get("error").unwrap_or(&value);
+    let said = ["message", "Message", "detail", "error", "msg"].iter().find_map(|key| error.get(key)).unwrap_or(error);
+    said.as_str().map_or_else(|| said.to_string(), str::to_owned)
+}
+
+/// The first characters of a text.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::super::Headroom;
+    use super::*;
+
+    fn failure(status: u16, lines: &[(&'static str, &str)], words: &str) -> Failure {
+        let headers: HeaderMap =
+            lines.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect();
+        let told = super::super::headroom::read(&headers, std::time::SystemTime::UNIX_EPOCH);
+        of_status(status, &headers, words, ("api.example", told))
+    }
+
+    #[test]
+    fn statuses_have_the_classes_that_services_document() {
+        use CauseKind::{Limited, Refused, Timeout, Transport};
+        use RetryClass::{Busy, No, Transient};
+        let expected = [
+            (429, Limited, Busy),
+            (529, Limited, Busy),
+            (408, Timeout, Transient),
+            (425, Transport, Transient),
+            (500, Transport, Transient),
+            (502, Transport, Transient),
+            (503, Transport, Transient),
+            (504, Timeout, Transient),
+            (520, Transport, Transient),
+            (400, Refused, No),
+            (401, Transport, No),
+            (402, Transport, No),
+            (403, Transport, No),
+            (404, Transport, No),
+            (409, Transport, No),
+            (413, Refused, No),
+            (422, Refused, No),
+            (501, Transport, No),
+            (307, Transport, No),
+        ];
+        for (status, kind, class) in expected {
+            let failure = failure(status, &[], "");
+            assert_eq!((failure.kind, failure.retry), (kind, class), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_is_full_is_busy_and_one_without_credit_is_not() {
+        assert_eq!(failure(503, &[("retry-after", "2")], "").retry, RetryClass::Busy);
+        // Ollama's words when its queue is full (server/sched.go, ErrMaxQueue).
+        assert_eq!(
+            failure(503, &[], "server busy, please try again.  maximum pending requests exceeded").retry,
+            RetryClass::Busy
+        );
+        let spent = failure(429, &[], "You exceeded your current quota, please check your plan and billing details.");
+        assert_eq!((spent.kind, spent.retry), (CauseKind::Refused, RetryClass::No));
+        assert!(spent.message.contains("no credit left"), "{}", spent.message);
+    }
+
+    #[test]
+    fn the_services_word_on_retrying_wins() {
+        assert_eq!(failure(429, &[("x-should-retry", "false")], "").retry, RetryClass::No);
+        assert_eq!(failure(409, &[("x-should-retry", "true")], "").retry, RetryClass::Transient);
+        assert_eq!(failure(429, &[("x-should-retry", "true")], "").retry, RetryClass::Busy);
+    }
+
+    #[test]
+    fn a_failure_carries_wait_headroom_words_and_a_hint() {
+        let lines = [("retry-after-ms", "750"), ("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9")];
+        let busy = failure(429, &lines, "Requests rate limit exceeded");
+        assert_eq!(busy.wait, Some(Duration::from_millis(750)));
+        assert_eq!(busy.headroom, Headroom { requests: Some((0.0, Duration::from_secs(9))), tokens: None });
+        assert_eq!(busy.message, "api.example answered with HTTP 429: Requests rate limit exceeded");
+        let reset = failure(429, &lines[1..], "");
+        assert_eq!(reset.wait, Some(Duration::from_secs(9)), "a spent limit says when it is there again");
+        let refused = failure(401, &[], "Unauthorized").message;
+        assert_eq!(
+            refused,
+            "api.example answered with HTTP 401: Unauthorized (check that the key is right, and for this service)"
+        );
+        let moved = failure(308, &[("location", "https://new.example/v1?x=1")], "").message;
+        assert!(moved.contains("https://new.example/v1;") && !moved.contains("x=1"), "{moved}");
+    }
+
+    #[test]
+    fn words_are_found_in_every_shape_of_error() {
+        for body in [
+            r#"{"error":{"message":"no","type":"t"}}"#,
+            r#"{"object":"error","message":"no","type":"invalid_model"}"#,
+            r#"{"error":"no"}"#,
+            r#"{"detail":"no"}"#,
+            r#"{"Message":"no"}"#,
+            "no\n",
+        ] {
+            assert_eq!(words(body.as_bytes()), "no", "{body}");
+        }
+        assert_eq!(words(b"<html>502 Bad Gateway</html>"), "");
+        assert_eq!(words(br#"{"detail":[{"loc":["body"],"msg":"x"}]}"#), r#"[{"loc":["body"],"msg":"x"}]"#);
+    }
+}
