@@ -3,7 +3,9 @@
 pub mod api;
 pub mod local;
 mod open;
+mod python;
 pub mod scripted;
+mod template;
 
 pub use open::{OpenError, open};
 

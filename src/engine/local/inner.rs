@@ -6,8 +6,9 @@ use super::decoder::Decoder;
 use super::encode::{Span, Vocabulary, failed, refused};
 use super::generate::{self, Prompt};
 use super::score::{self, TokenScore};
-use super::template::ChatTemplate;
+
 use crate::domain::{Answer, Identity, OptionScore, Request};
+use crate::engine::template::ChatTemplate;
 use crate::engine::{Distribution, Failure};
 
 /// One result a request.

@@ -1,6 +1,6 @@
 //! The in-process engine: a llama decoder of our own on candle's products, for every request kind.
 //!
-//! Requests become token sequences (`encode`, `template`), sequences with equal beginnings become one forest (`forest`),
+//! Requests become token sequences (`encode`, the chat template), sequences with equal beginnings become one forest (`forest`),
 //! a forest becomes passes through the decoder (`decoder`, with `product`, `attention`, `lanes`, `rope` and `cache`), and
 //! final states become scores (`score`) or text (`generate`, `sampler`). Each row's numbers are one fixed sequence of
 //! operations on its own past, so that an answer is the same to the last bit whatever it is computed with.
@@ -15,11 +15,9 @@ mod identity;
 mod inner;
 mod lanes;
 mod product;
-mod python;
 mod rope;
 mod sampler;
 mod score;
-mod template;
 #[cfg(test)]
 mod tests;
 
@@ -33,7 +31,8 @@ use tokio::runtime::Handle;
 use self::decoder::Decoder;
 use self::encode::{Span, Vocabulary, failed, refused};
 use self::inner::{Answers, Inner};
-use self::template::ChatTemplate;
+
+use super::template::ChatTemplate;
 use super::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane, Reply};
 use crate::domain::{Arithmetic, Identity, Request};
 use crate::weights::Checkpoint;

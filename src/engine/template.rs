@@ -5,10 +5,8 @@ use minijinja::value::{Kwargs, Serde, Value};
 use minijinja::{Environment, Error, ErrorKind, context};
 use minijinja_contrib::pycompat::unknown_method_callback;
 
-use super::encode::refused;
-use super::python;
-use crate::domain::Message;
-use crate::engine::Failure;
+use super::{Failure, RetryClass, python};
+use crate::domain::{CauseKind, Message};
 use crate::weights::Special;
 
 /// The only template's name.
@@ -58,7 +56,8 @@ impl ChatTemplate {
             pad_token => &self.pad,
         };
         let rendered = self.environment.get_template(NAME).and_then(|template| template.render(values));
-        rendered.map_err(|error| refused(format!("the chat template cannot render this conversation: {error}")))
+        let refused = |error| format!("the chat template cannot render this conversation: {error}");
+        rendered.map_err(|error| Failure::new(CauseKind::Refused, RetryClass::No, refused(error)))
     }
 }
 
