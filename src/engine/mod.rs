@@ -5,6 +5,7 @@ pub mod local;
 mod open;
 mod python;
 pub mod scripted;
+pub mod server;
 mod template;
 
 pub use open::{OpenError, open};
