@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 use super::PlannedTask;
-use crate::domain::{Digest, Policy, Sample, Subject, Task};
+use crate::domain::{Digest, EngineSpec, Policy, Sample, Subject, Task};
 
 #[derive(Serialize)]
 struct Content<'a> {
     form: u32,
     seed: u64,
-    subjects: &'a [Subject],
+    subjects: Vec<Subject>,
     tasks: Vec<TaskContent<'a>>,
     policy: &'a Policy,
 }
@@ -24,8 +24,17 @@ struct TaskContent<'a> {
 }
 
 /// BLAKE3 over the JSON of seed, subjects (with their model paths as written), tasks, datasets' digests, rendered samples
-/// and policy. Left out is what changes no result: names and paths of files, folders, sentences about tasks.
+/// and policy. Left out is what changes no result: names and paths of files, folders, sentences about tasks, where keys are
+/// found.
 pub(super) fn of(seed: u64, subjects: &[Subject], tasks: &[PlannedTask], policy: &Policy) -> Digest {
+    let keyless = |subject: &Subject| {
+        let mut subject = subject.clone();
+        if let EngineSpec::Api(spec) = &mut subject.engine {
+            spec.key = None;
+        }
+        subject
+    };
+    let subjects = subjects.iter().map(keyless).collect();
     let tasks = tasks.iter().map(|planned| {
         let mut task = planned.task.clone();
         task.dataset.path = PathBuf::new();

@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::policy::{self, PolicyFile};
-use super::{Overrides, PlanErrors, subjects};
-use crate::domain::Subject;
+use super::subjects::{self, Cast};
+use super::{Overrides, PlanErrors, api};
 use crate::suite::{Diagnostic, Document, Place, Section};
 
 /// The keys of a plan file, for readers that only look at some of them.
-pub(super) const KEYS: [&str; 7] = ["name", "suites", "seed", "reports", "cache", "canary", "variant"];
+pub(super) const KEYS: [&str; 8] = ["name", "suites", "seed", "reports", "cache", "canary", "variant", "spending"];
 
 /// A suite that the plan names.
 pub(super) struct SuiteRef {
@@ -26,7 +26,9 @@ pub(super) struct PlanFile {
     pub(super) seed: u64,
     pub(super) reports: PathBuf,
     pub(super) cache: PathBuf,
-    pub(super) subjects: Vec<Subject>,
+    pub(super) cast: Cast,
+    /// The most that a run may cost.
+    pub(super) spending: Option<f64>,
     /// None where it has faults of its own.
     pub(super) policy: Option<PolicyFile>,
 }
@@ -51,10 +53,14 @@ pub(super) fn read(path: &Path, overrides: &Overrides, faults: &mut Vec<Diagnost
         seed: overrides.seed.or(seed).unwrap_or(0),
         reports: folder("reports", &overrides.reports, "reports"),
         cache: folder("cache", &overrides.cache, "models/cache"),
-        subjects: subjects::read(&section, &root),
+        cast: subjects::read(&section, &root),
+        spending: api::spending(&section),
         policy: None,
         root: root.clone(),
     };
+    if file.spending.is_some() {
+        api::unpriced(&section, &file.cast.subjects, &file.cast.services);
+    }
     let policy = plan_policy(&section, overrides);
     section.close();
     if let Err(found) = document.finish() {

@@ -1,6 +1,7 @@
 //! What will run: subjects, tasks and policy, resolved and checked before the first request.
 
 mod advice;
+mod api;
 mod digest;
 mod file;
 mod order;
@@ -105,22 +106,23 @@ impl Plan {
         let policy = file.policy.unwrap_or_else(policy::unset);
         // With a suite missing, every rule for its tasks would look misspelt.
         if let Some(tasks) = &tasks {
-            rules::check(&policy, &file.subjects, tasks, &mut faults);
+            rules::check(&policy, &file.cast.subjects, tasks, &mut faults);
             faults.extend(rules::nothing_gates(&policy.policy, tasks));
         }
         let (Some(tasks), true) = (tasks, faults.is_empty()) else { return Err(Diagnostics(faults)) };
-        let warnings = advice::of(&policy.policy, &file.subjects, &tasks);
-        let digest = digest::of(file.seed, &file.subjects, &tasks, &policy.policy);
+        let subjects = file.cast.subjects;
+        let warnings = advice::of(&policy.policy, &subjects, &tasks);
+        let digest = digest::of(file.seed, &subjects, &tasks, &policy.policy);
         Ok(Self {
             name: file.name,
             root: file.root,
             digest,
             seed: file.seed,
-            subjects: file.subjects,
+            subjects,
             tasks,
             policy: policy.policy,
-            services: BTreeMap::new(),
-            spending: None,
+            services: file.cast.services,
+            spending: file.spending,
             reports: file.reports,
             cache: file.cache,
             warnings,

@@ -1,14 +1,12 @@
 //! The `[canary]` and `[[variant]]` tables: who is asked, and through which engine.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::domain::{Arithmetic, EngineSpec, LocalSpec, ModelSource, Role, ScriptedSpec, Subject, SubjectName};
-use crate::suite::{Section, nearest};
+use super::api;
+use crate::domain::{Arithmetic, EngineSpec, LocalSpec, ModelSource, Role, ScriptedSpec, Service, Subject, SubjectName};
+use crate::suite::{Place, Section};
 use crate::weights::Recipe;
-
-/// Engines that are meant to come; named so that their users are not told of a misspelling.
-const PLANNED: [&str; 10] =
-    ["vllm", "ollama", "openai", "llama-server", "llamacpp", "sglang", "tgi", "anthropic", "azure", "bedrock"];
 
 const ARITHMETICS: [(&str, Arithmetic); 1] = [("weights-f32", Arithmetic::WeightsF32)];
 
@@ -17,17 +15,43 @@ const CANARY: &str = "canary";
 /// The most that a sample is asked.
 const MOST_REPEATS: u32 = 100;
 
-/// Reads all subjects, the canary first; faults are noted with the sections.
-pub(super) fn read(plan: &Section<'_>, root: &Path) -> Vec<Subject> {
-    let mut subjects = Vec::new();
+/// The keys of scripted subjects alone, and of local ones alone.
+const SCRIPTED: [&str; 3] = ["right_per_mille", "salt", "noise_per_mille"];
+const LOCAL: [&str; 2] = ["quantize", "arithmetic"];
+
+/// Everyone who is asked.
+#[derive(Default)]
+pub(super) struct Cast {
+    /// The canary first.
+    pub(super) subjects: Vec<Subject>,
+    /// Where each names its engine, or begins; in the order of the subjects.
+    pub(super) places: Vec<Place>,
+    /// How endpoints are treated, where the plan says anything about it.
+    pub(super) services: BTreeMap<SubjectName, Service>,
+}
+
+impl Cast {
+    fn add(&mut self, section: &Section<'_>, name: String, role: Role, root: &Path) {
+        let Some((subject, service)) = subject(section, name, role, root) else { return };
+        if service != Service::default() {
+            self.services.insert(subject.name.clone(), service);
+        }
+        self.subjects.push(subject);
+        self.places.push(section.place_of("engine"));
+    }
+}
+
+/// Reads all subjects; faults are noted with the sections.
+pub(super) fn read(plan: &Section<'_>, root: &Path) -> Cast {
+    let mut cast = Cast::default();
     match plan.table("canary", "[canary]") {
         Some(section) => {
-            subjects.extend(subject(&section, CANARY.to_owned(), Role::Canary, root));
+            cast.add(&section, CANARY.to_owned(), Role::Canary, root);
         }
         None if plan.has("canary") => {}
         None => plan.fault("the plan has no [canary]", Some("name the full-precision model: [canary] with model = \"…\"")),
     }
-    let canary_is_local = subjects.first().is_none_or(|canary| matches!(canary.engine, EngineSpec::Local(_)));
+    let canary_is_local = cast.subjects.first().is_none_or(|canary| matches!(canary.engine, EngineSpec::Local(_)));
     let sections = plan.tables("variant");
     if sections.is_empty() && (!plan.has("variant") || plan.is_empty_list("variant")) {
         let hint = "add the quantized model as a [[variant]] with a name and a model";
@@ -39,7 +63,7 @@ pub(super) fn read(plan: &Section<'_>, root: &Path) -> Vec<Subject> {
         if name == CANARY {
             let hint = Some("call the variant by its quantization");
             section.fault_at("name", "the name `canary` is taken by the canary", hint);
-        } else if !name.is_empty() && subjects.iter().any(|other| other.name.as_str() == name) {
+        } else if !name.is_empty() && cast.subjects.iter().any(|other| other.name.as_str() == name) {
             section.fault_at("name", format!("two variants are named `{name}`"), Some("names are unique within a plan"));
         }
         let role = if section.flag("control") == Some(true) { Role::Control } else { Role::Variant };
@@ -48,39 +72,48 @@ pub(super) fn read(plan: &Section<'_>, root: &Path) -> Vec<Subject> {
             let hint = "name its file with `model`, or make the canary a local model";
             section.fault_at("quantize", "only a local canary can be quantized", Some(hint));
         }
-        subjects.extend(subject(section, name, role, root));
+        cast.add(section, name, role, root);
     }
     if controls > 0 && controls == sections.len() {
         let hint = "a control shows that the tasks have teeth; add the variant that you want to judge";
         plan.fault("every variant is a control, so nothing would be decided", Some(hint));
     }
-    subjects
+    cast
 }
 
-/// Reads one subject; none where its engine is unknown.
-fn subject(section: &Section<'_>, name: String, role: Role, root: &Path) -> Option<Subject> {
-    let engine = section.text("engine").unwrap_or_else(|| "local".to_owned());
-    let engine = match engine.as_str() {
-        "local" => EngineSpec::Local(local(section, role, root)),
-        "scripted" => EngineSpec::Scripted(scripted(section)),
-        // Such a table has keys of its own, which are not misspelt.
-        planned if PLANNED.contains(&planned) => {
-            let hint = "engines are `local` (models in this process) and `scripted` (dry runs)";
-            section.fault_at("engine", format!("engine `{planned}` is not built yet"), Some(hint));
-            return None;
+/// Reads one subject with how its endpoint is treated; none where its engine is unknown.
+fn subject(section: &Section<'_>, name: String, role: Role, root: &Path) -> Option<(Subject, Service)> {
+    let word = section.text("engine").unwrap_or_else(|| "local".to_owned());
+    let mut service = Service::default();
+    let engine = match (word.as_str(), api::preset(&word)) {
+        ("local", _) => {
+            refuse(section, &SCRIPTED, "engine scripted");
+            refuse(section, &api::KEYS, "engines over HTTP");
+            EngineSpec::Local(local(section, role, root))
         }
-        other => {
-            let hint = nearest(other, ["local", "scripted"]).map_or_else(
-                || "engines are `local` (models in this process) and `scripted` (dry runs)".to_owned(),
-                |near| format!("did you mean `{near}`?"),
-            );
+        ("scripted", _) => {
+            refuse(section, &LOCAL, "engine local");
+            refuse(section, &["model", "tokenizer"], "other engines");
+            refuse(section, &api::KEYS, "engines over HTTP");
+            EngineSpec::Scripted(scripted(section))
+        }
+        (_, Some(preset)) => {
+            refuse(section, &SCRIPTED, "engine scripted");
+            refuse(section, &LOCAL, "engine local");
+            let (spec, said) = api::read(section, preset, root);
+            service = said;
+            EngineSpec::Api(Box::new(spec))
+        }
+        // Such a table has keys of its own, which are not misspelt.
+        (other, None) => {
+            let hint = api::engines_hint(other);
             section.fault_at("engine", format!("no engine is called `{other}`"), Some(&hint));
             return None;
         }
     };
     let repeats = repeats(section);
     section.close();
-    Some(Subject { name: SubjectName::new(name), role, engine, repeats })
+    Some((Subject { name: SubjectName::new(name), role, engine, repeats }, service))
 }
 
 /// Reads how often each sample is asked.
@@ -94,18 +127,19 @@ fn repeats(section: &Section<'_>) -> u32 {
     })
 }
 
+/// Reads a path that must lead somewhere.
+pub(super) fn existing(section: &Section<'_>, key: &'static str, root: &Path) -> Option<PathBuf> {
+    let path = PathBuf::from(section.text(key)?);
+    if !root.join(&path).exists() {
+        let hint = "paths start from the plan's folder";
+        section.fault_at(key, format!("there is no {key} {}", path.display()), Some(hint));
+    }
+    Some(path)
+}
+
 fn local(section: &Section<'_>, role: Role, root: &Path) -> LocalSpec {
-    refuse(section, &["right_per_mille", "salt", "noise_per_mille"], "scripted");
-    let existing = |key| {
-        let path = PathBuf::from(section.text(key)?);
-        if !root.join(&path).exists() {
-            let hint = "paths start from the plan's folder";
-            section.fault_at(key, format!("there is no {key} {}", path.display()), Some(hint));
-        }
-        Some(path)
-    };
     let words: Vec<(&str, &str)> = Recipe::names().map(|word| (word, word)).collect();
-    let (model, quantize) = (existing("model"), section.word("quantize", &words));
+    let (model, quantize) = (existing(section, "model", root), section.word("quantize", &words));
     let name = section.name();
     match (role, section.has("model"), section.has("quantize")) {
         (Role::Canary, _, true) => {
@@ -130,11 +164,10 @@ fn local(section: &Section<'_>, role: Role, root: &Path) -> LocalSpec {
         None => ModelSource::Path(model.unwrap_or_default()),
     };
     let arithmetic = section.word("arithmetic", &ARITHMETICS).unwrap_or_default();
-    LocalSpec { source, tokenizer: existing("tokenizer"), arithmetic }
+    LocalSpec { source, tokenizer: existing(section, "tokenizer", root), arithmetic }
 }
 
 fn scripted(section: &Section<'_>) -> ScriptedSpec {
-    refuse(section, &["model", "quantize", "tokenizer", "arithmetic"], "local");
     let right = section.whole("right_per_mille");
     if right.is_none() && !section.has("right_per_mille") {
         let hint = "of a thousand samples, so many are answered right: right_per_mille = 900";
@@ -153,6 +186,6 @@ fn scripted(section: &Section<'_>) -> ScriptedSpec {
 /// Notes keys that belong to another engine.
 fn refuse(section: &Section<'_>, keys: &[&'static str], engine: &str) {
     for key in keys.iter().filter(|key| section.has(key)) {
-        section.fault_at(key, format!("`{key}` is a key of engine {engine}"), Some("remove it, or change `engine`"));
+        section.fault_at(key, format!("`{key}` is a key of {engine}"), Some("remove it, or change `engine`"));
     }
 }

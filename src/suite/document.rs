@@ -9,7 +9,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::{Diagnostic, Diagnostics, Place};
+use super::{Diagnostic, Diagnostics, Place, secret};
 
 /// A TOML file and its faults. Sections note what is wrong and go on, so that one reading finds everything.
 #[derive(Debug)]
@@ -52,7 +52,8 @@ impl Document {
         Err(Diagnostics(faults.collect()))
     }
 
-    /// The line and column of a range of bytes; of several lines, the first counts.
+    /// The line and column of a range of bytes; of several lines, the first counts. What looks like a secret in the line is
+    /// masked.
     pub fn place(&self, span: &Range<usize>) -> Place {
         let start = span.start.min(self.text.len());
         let line_start = self.text[..start].rfind('\n').map_or(0, |i| i + 1);
@@ -62,7 +63,7 @@ impl Document {
             file: self.file.clone(),
             line: self.text[..start].matches('\n').count() + 1,
             column: self.text[line_start..start].chars().count() + 1,
-            text: text.to_owned(),
+            text: secret::masked(text),
             width: self.text[start..end].chars().count().max(1),
         }
     }
@@ -72,9 +73,10 @@ impl Document {
         Place { file: self.file.clone(), line: 1, column: 1, text: String::new(), width: 0 }
     }
 
-    /// Notes a fault.
+    /// Notes a fault. What looks like a secret in its words is masked.
     pub fn note(&self, fault: Diagnostic) {
-        self.faults.borrow_mut().push(fault);
+        let (message, hint) = (secret::masked(&fault.message), fault.hint.as_deref().map(secret::masked));
+        self.faults.borrow_mut().push(Diagnostic { message, hint, ..fault });
     }
 
     /// The end of the reading.

@@ -5,6 +5,7 @@
 mod diagnostic;
 mod document;
 mod judging;
+mod secret;
 mod section;
 mod task;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::path::Path;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place};
 pub use document::{Document, nearest};
+pub use secret::{is_secret_name, looks_secret};
 pub use section::Section;
 
 use crate::domain::Suite;

@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use serde_json::Value;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Diagnostic, Document, Place, nearest};
+use super::{Diagnostic, Document, Place, nearest, secret};
 
 /// A table that is being read. A value of the wrong type is noted as a fault and read as if it were absent.
 #[derive(Debug)]
@@ -160,6 +161,27 @@ impl<'d> Section<'d> {
         sections
     }
 
+    /// Every key with its value, for a table whose keys are anybody's. A date is noted as a fault and left out.
+    pub fn members(&self) -> Vec<(String, Value)> {
+        let mut members = Vec::with_capacity(self.table.len());
+        for (key, value) in self.table {
+            match json(value.get_ref()) {
+                Some(json) => members.push((key.get_ref().to_string(), json)),
+                None => {
+                    let message = format!("`{}` of {} has a date, or a number that is none", key.get_ref(), self.name);
+                    let fault = Diagnostic::new(message, Some("write it as text in quotes"));
+                    self.document.note(fault.at(self.document.place(&value.span())));
+                }
+            }
+        }
+        members
+    }
+
+    /// Notes a fault of a member of such a table.
+    pub fn fault_of(&self, member: &str, message: impl Into<String>, hint: Option<&str>) {
+        self.document.note(Diagnostic::new(message, hint).at(self.place_of(member)));
+    }
+
     /// Notes a fault of the section as a whole.
     pub fn fault(&self, message: impl Into<String>, hint: Option<&str>) {
         self.document.note(Diagnostic::new(message, hint).at(self.place()));
@@ -185,12 +207,18 @@ impl<'d> Section<'d> {
         self.table.iter().map(|(key, value)| (key.get_ref().to_string(), self.document.place(&value.span()))).collect()
     }
 
-    /// The end of the reading: notes every key that nobody asked for.
+    /// The end of the reading: notes every key that nobody asked for, and secrets as what they are.
     pub fn close(&self) {
         let asked = self.asked.borrow();
         for key in self.table.keys() {
             let given: &str = key.get_ref();
             if asked.contains(&given) {
+                continue;
+            }
+            if secret::is_secret_name(given) {
+                let message = format!("`{given}` in {}: a secret does not belong in this file", self.name);
+                let hint = "name the environment variable that holds it, key_env = \"…\", or a file with nothing else in it, key_file = \"…\"";
+                self.document.note(Diagnostic::new(message, Some(hint)).at(self.document.place(&key.span())));
                 continue;
             }
             let hint = match nearest(given, asked.iter().copied()) {
@@ -226,4 +254,20 @@ fn real(value: &DeValue<'_>) -> Option<f64> {
         _ => return None,
     };
     number.is_finite().then_some(number)
+}
+
+/// A value as JSON; none where it has a date or a number that JSON has not.
+fn json(value: &DeValue<'_>) -> Option<Value> {
+    match value {
+        DeValue::String(text) => Some(Value::from(text.as_ref())),
+        DeValue::Boolean(flag) => Some(Value::from(*flag)),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(Value::from),
+        DeValue::Float(_) => real(value).map(Value::from),
+        DeValue::Datetime(_) => None,
+        DeValue::Array(items) => items.iter().map(|item| json(item.get_ref())).collect::<Option<Vec<_>>>().map(Value::from),
+        DeValue::Table(table) => {
+            let members = table.iter().map(|(key, value)| Some((key.get_ref().to_string(), json(value.get_ref())?)));
+            members.collect::<Option<serde_json::Map<_, _>>>().map(Value::from)
+        }
+    }
 }

@@ -91,7 +91,11 @@ fn engines_that_are_not_there_and_keys_of_other_engines_are_refused() {
     let variants = "\
 [[variant]]
 name = \"remote\"
-engine = \"vllm\"
+engine = \"llamacpp\"
+
+[[variant]]
+name = \"foreign\"
+quantize = \"q4_0\"
 base_url = \"http://localhost:8000/v1\"
 
 [[variant]]
@@ -109,38 +113,45 @@ quantize = \"q4_0\"
 salt = \"a\"
 ";
     assert_snapshot!(with_variants(variants), @r#"
-    engine `vllm` is not built yet
+    no engine is called `llamacpp`
       --> plan.toml:14:10
        |
-    14 | engine = "vllm"
-       |          ^^^^^^
-       = hint: engines are `local` (models in this process) and `scripted` (dry runs)
+    14 | engine = "llamacpp"
+       |          ^^^^^^^^^^
+       = hint: did you mean `llama-server`?
+
+    `base_url` is a key of engines over HTTP
+      --> plan.toml:19:12
+       |
+    19 | base_url = "http://localhost:8000/v1"
+       |            ^^^^^^^^^^^^^^^^^^^^^^^^^^
+       = hint: remove it, or change `engine`
 
     no engine is called `lokal`
-      --> plan.toml:19:10
+      --> plan.toml:23:10
        |
-    19 | engine = "lokal"
+    23 | engine = "lokal"
        |          ^^^^^^^
        = hint: did you mean `local`?
 
     variant `rote` has no `right_per_mille`
-      --> plan.toml:21:1
+      --> plan.toml:25:1
        |
-    21 | [[variant]]
+    25 | [[variant]]
        | ^^^^^^^^^^^
        = hint: of a thousand samples, so many are answered right: right_per_mille = 900
 
     `quantize` is a key of engine local
-      --> plan.toml:24:12
+      --> plan.toml:28:12
        |
-    24 | quantize = "q4_0"
+    28 | quantize = "q4_0"
        |            ^^^^^^
        = hint: remove it, or change `engine`
 
     `salt` is a key of engine scripted
-      --> plan.toml:29:8
+      --> plan.toml:33:8
        |
-    29 | salt = "a"
+    33 | salt = "a"
        |        ^^^
        = hint: remove it, or change `engine`
     "#);
