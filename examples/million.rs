@@ -156,5 +156,6 @@ fn record(sheet: &Sheet) -> Record {
         finished: true,
         counts: Counts { expected: units, scored: units, unscored: 0 },
         timing: Timing::default(),
+        endpoints: quantgate::analysis::Endpoints::default(),
     }
 }

@@ -3,8 +3,11 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Counts, Record, Timing};
-use crate::domain::{Identity, Outcome, Role, SampleCard, SampleId, Subject, SubjectName, TaskCard, TaskName, UnitKey};
+use super::told::Words;
+use super::{Counts, Endpoints, Record, Timing};
+use crate::domain::{
+    EngineSpec, Identity, Outcome, Role, SampleCard, SampleId, Served, Subject, SubjectName, TaskCard, TaskName, UnitKey,
+};
 use crate::event::{Event, EventKind, FORMAT, RunHeader};
 
 /// A journal that tells no consistent story.
@@ -93,12 +96,20 @@ struct Folding {
     settled: BTreeMap<(SubjectName, TaskName), usize>,
     outcomes: BTreeMap<UnitKey, Outcome>,
     timing: Timing,
+    endpoints: Endpoints,
+    words: Words,
+    /// Subjects whose answers come as one job, long after they were asked for.
+    batched: BTreeSet<SubjectName>,
     said: Option<usize>,
 }
 
 impl Folding {
     fn begin(header: RunHeader, at_ms: u64) -> Self {
+        let is_batched = |subject: &&Subject| matches!(&subject.engine, EngineSpec::Api(spec) if spec.batch);
         Self {
+            batched: header.subjects.iter().filter(is_batched).map(|subject| subject.name.clone()).collect(),
+            endpoints: Endpoints::default(),
+            words: Words::default(),
             header,
             identities: BTreeMap::new(),
             changed: BTreeSet::new(),
@@ -118,10 +129,15 @@ impl Folding {
                 self.timing.resumed += 1;
                 self.said = None;
             }
-            EventKind::SubjectReady { subject, identity, load_ms, .. } => self.ready(subject, *identity, load_ms)?,
+            EventKind::SubjectReady { subject, identity, load_ms, origin } => {
+                if let Some(origin) = origin {
+                    self.endpoints.came_by(&subject, *origin);
+                }
+                self.ready(subject, *identity, load_ms)?;
+            }
             EventKind::TaskRecorded { task, samples } => self.recorded(task, samples)?,
-            EventKind::UnitFinished { unit, outcome, micros, .. } => {
-                self.timing.micros.insert(unit.clone(), micros);
+            EventKind::UnitFinished { unit, outcome, micros, served } => {
+                self.told(&unit, micros, served);
                 match self.outcomes.entry(unit) {
                     Entry::Occupied(held) => return Err(FoldError::Duplicate(held.key().clone())),
                     Entry::Vacant(free) => free.insert(*outcome),
@@ -142,6 +158,20 @@ impl Folding {
             EventKind::RunFinished { scored, unscored } => self.said = Some(scored + unscored),
         }
         Ok(())
+    }
+
+    /// Takes how long a unit took, and what its endpoint told. What was taken from the cache of answers, or came with a whole
+    /// job, took no time of its own.
+    fn told(&mut self, unit: &UnitKey, micros: u64, served: Option<Box<Served>>) {
+        if served.as_ref().is_none_or(|served| !served.cached) && !self.batched.contains(&unit.subject) {
+            self.timing.micros.insert(unit.clone(), micros);
+            if let Some(pace) = served.as_ref().and_then(|served| served.pace) {
+                self.timing.pace.insert(unit.clone(), pace);
+            }
+        }
+        if let Some(served) = served {
+            self.endpoints.told.insert(unit.clone(), self.words.told(*served));
+        }
     }
 
     fn ready(&mut self, subject: SubjectName, identity: Identity, load_ms: u64) -> Result<(), FoldError> {
@@ -196,6 +226,7 @@ impl Folding {
             settled: self.settled,
             outcomes: self.outcomes,
             timing: self.timing,
+            endpoints: self.endpoints,
         })
     }
 
@@ -212,7 +243,7 @@ impl Folding {
     /// Drops answers that came after their subject was settled: which of them there are depends on how many requests were
     /// under way at once.
     fn forget_late(&mut self) {
-        let Self { samples, settled, outcomes, timing, .. } = self;
+        let Self { samples, settled, outcomes, timing, endpoints, .. } = self;
         let mut late: HashMap<(&SubjectName, &TaskName), HashSet<&SampleId>> = HashMap::new();
         for ((subject, task), after) in &*settled {
             let cards = samples.get(task).map_or(&[][..], Vec::as_slice);
@@ -222,6 +253,8 @@ impl Folding {
         if !late.is_empty() {
             outcomes.retain(|unit, _| kept(unit));
             timing.micros.retain(|unit, _| kept(unit));
+            timing.pace.retain(|unit, _| kept(unit));
+            endpoints.told.retain(|unit, _| kept(unit));
         }
     }
 

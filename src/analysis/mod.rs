@@ -5,6 +5,8 @@
 
 mod distribution;
 #[cfg(test)]
+pub(crate) mod endpoints;
+#[cfg(test)]
 pub(crate) mod fixture;
 mod fold;
 mod latency;
@@ -13,11 +15,12 @@ mod pairs;
 mod sheet;
 #[cfg(test)]
 mod tests;
+mod told;
 mod unscored;
 
 use std::collections::BTreeMap;
 
-use crate::domain::{Answer, Identity, Outcome, SampleCard, SampleId, Score, SubjectName, TaskCard, TaskName, UnitKey};
+use crate::domain::{Answer, Identity, Outcome, Pace, SampleCard, SampleId, Score, SubjectName, TaskCard, TaskName, UnitKey};
 use crate::event::RunHeader;
 
 // The rooms above read these in a comparison, and import nothing below this room but `domain` and `stats`.
@@ -28,6 +31,7 @@ pub use latency::{Latency, LatencyComparison, latencies};
 pub use noise::Noise;
 pub use pairs::{Comparison, MeanPairs, Missing, SliceRow};
 pub use sheet::{Column, Groups, Mark, Passes, Sheet};
+pub use told::{Endpoints, Told};
 pub use unscored::{Unscored, unscored};
 
 /// How many units a run has.
@@ -52,8 +56,11 @@ pub struct Timing {
     pub resumed: usize,
     /// Milliseconds that loading took, by subject, once per load in order.
     pub load_ms: BTreeMap<SubjectName, Vec<u64>>,
-    /// Each unit's share of its batch's time in microseconds.
+    /// Each unit's share of its batch's time in microseconds; none of answers that were taken from the cache of answers or came
+    /// with a whole job.
     pub micros: BTreeMap<UnitKey, u64>,
+    /// When the tokens of streamed answers came; none of answers without a time.
+    pub pace: BTreeMap<UnitKey, Pace>,
 }
 
 /// A run as its journal tells it.
@@ -77,6 +84,8 @@ pub struct Record {
     pub counts: Counts,
     /// When things happened.
     pub timing: Timing,
+    /// What endpoints told beside the answers, and the ways that requests took.
+    pub endpoints: Endpoints,
 }
 
 impl Record {

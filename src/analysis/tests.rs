@@ -1,10 +1,13 @@
 //! The fold and the pairing, on hand-made journals.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
+use super::endpoints::{self, Api};
 use super::fixture::{Reply, Run};
-use super::{Comparisons, FoldError, fold};
-use crate::domain::{Role, SubjectName};
+use super::{Comparisons, FoldError, Told, fold};
+use crate::domain::{EngineSpec, Role, SubjectName};
 use crate::event::{Event, EventKind};
 
 fn is_unit(event: &Event) -> bool {
@@ -138,4 +141,47 @@ proptest! {
         prop_assert_eq!(Comparisons::of(&folded), Comparisons::of(&whole));
         prop_assert_eq!(folded, whole);
     }
+}
+
+#[test]
+fn what_endpoints_tell_is_kept_by_unit_and_equal_words_share_their_text() {
+    let (record, _) = Api::pair().compared();
+    assert_eq!((record.endpoints.told.len(), record.timing.pace.len(), record.timing.micros.len()), (120, 120, 120));
+    let [canary, q4] = ["canary", "q4"].map(SubjectName::new);
+    let of = |subject| record.endpoints.of(subject).map(|(_, told)| told).collect::<Vec<_>>();
+    let (one, other) = (of(&canary), of(&q4));
+    assert_eq!((one.len(), other.len()), (60, 60));
+    let text = |told: &Told| Arc::clone(told.model.as_ref().expect("a model is told"));
+    assert!(Arc::ptr_eq(&text(one[0]), &text(one[59])) && &*text(one[0]) == "canary-2026-01");
+    let prompt = |told: &Told| told.prompt.clone().expect("a prompt is told");
+    assert!(std::ptr::eq(prompt(one[7]).as_str(), prompt(other[7]).as_str()), "canary and variant share it");
+    assert_eq!(record.endpoints.origins[&q4], [endpoints::origin("q4")]);
+    assert!(Run::small().record().endpoints == super::Endpoints::default(), "in process nothing is told");
+}
+
+#[test]
+fn an_answer_from_the_cache_or_of_a_whole_job_has_no_time() {
+    let cached = Api::telling(|subject, _, item, told| told.cached = subject == "q4" && item < 20);
+    let (record, _) = cached.compared();
+    assert_eq!((record.endpoints.told.len(), record.timing.pace.len(), record.timing.micros.len()), (120, 100, 100));
+    let mut events = Api::pair().events();
+    if let EventKind::RunStarted(header) = &mut events[0].kind
+        && let EngineSpec::Api(spec) = &mut header.subjects[1].engine
+    {
+        spec.batch = true;
+    }
+    let record = fold(events).expect("the journal is consistent");
+    assert_eq!((record.timing.pace.len(), record.timing.micros.len()), (60, 60));
+}
+
+#[test]
+fn what_was_told_beyond_the_place_where_a_subject_was_settled_is_forgotten() {
+    let mut events = Api::pair().events();
+    let end = events.pop().expect("the run ended");
+    for subject in ["canary", "q4"] {
+        let kind = EventKind::TaskSettled { subject: subject.into(), task: "arithmetic".into(), after: 25 };
+        events.push(Event { kind, ..end.clone() });
+    }
+    let record = fold(events).expect("the journal is consistent");
+    assert_eq!((record.endpoints.told.len(), record.timing.pace.len()), (50, 50));
 }

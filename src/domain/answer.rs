@@ -67,5 +67,24 @@ pub enum Answer {
         /// For a variant whose engine shows full distributions: the divergence from the canary's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         divergence: Option<TokenDivergence>,
+        /// Where the engine tells the likeliest tokens only: for each scored token those of the distribution that predicts it,
+        /// as (id, natural log-probability), in any order; the scored token itself may be among them. Else empty.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        top: Vec<Vec<(u32, f32)>>,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_likeliest_tokens_are_pairs_of_numbers_and_are_left_out_where_there_are_none() {
+        let rolling = |top| Answer::Rolling { nll: vec![0.5], bytes: 3, divergence: None, top };
+        let written = |answer: &Answer| serde_json::to_string(answer).expect("an answer is JSON");
+        assert_eq!(written(&rolling(Vec::new())), r#"{"kind":"rolling","nll":[0.5],"bytes":3}"#);
+        let told = rolling(vec![vec![(17, -0.25), (4, -3.5)]]);
+        assert_eq!(written(&told), r#"{"kind":"rolling","nll":[0.5],"bytes":3,"top":[[[17,-0.25],[4,-3.5]]]}"#);
+        assert_eq!(serde_json::from_str::<Answer>(&written(&told)).expect("it is read again"), told);
+    }
 }

@@ -150,7 +150,7 @@ impl ScriptedEngine {
             let shown = self.shown(text);
             let rows = shown.rows.chunks_exact(VOCABULARY);
             let nll = rows.zip(&shown.tokens).map(|(row, &token)| -f64::from(row[token as usize])).collect();
-            return Ok(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None });
+            return Ok(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None, top: Vec::new() });
         }
         let known =
             if self.targets.contains_key(&key) { Some(&key) } else { self.unseeded.get(&canonical(&without_seed(request))) };

@@ -105,7 +105,7 @@ async fn rows(stage: &Stage, seat: usize, task: usize, samples: &[usize]) -> Res
 /// The canary's own answer, read from its rows.
 fn own(rows: &Result<Distribution, Failure>, text: &str) -> Result<Reply, Failure> {
     match rows {
-        Ok(rows) => Ok(Answer::Rolling { nll: nll(rows), bytes: text.len() as u32, divergence: None }.into()),
+        Ok(rows) => Ok(Answer::Rolling { nll: nll(rows), bytes: text.len() as u32, divergence: None, top: Vec::new() }.into()),
         Err(failure) => Err(failure.clone()),
     }
 }
@@ -130,11 +130,11 @@ fn beside(canary: Option<&Result<Distribution, Failure>>, reply: Word<Distributi
         Err(failure) => return Some(Err(failure)),
     };
     let Some(Ok(canary)) = canary else {
-        return Some(Ok(Answer::Rolling { nll: nll(&variant), bytes, divergence: None }.into()));
+        return Some(Ok(Answer::Rolling { nll: nll(&variant), bytes, divergence: None, top: Vec::new() }.into()));
     };
     let compared = divergence(view(canary), view(&variant));
     Some(match compared {
-        Ok((nll, against)) => Ok(Answer::Rolling { nll, bytes, divergence: Some(against) }.into()),
+        Ok((nll, against)) => Ok(Answer::Rolling { nll, bytes, divergence: Some(against), top: Vec::new() }.into()),
         Err(error) => Err(Failure::new(CauseKind::Engine, RetryClass::No, error.to_string())),
     })
 }

@@ -33,12 +33,17 @@ fn not_finite(answer: &Answer) -> Option<String> {
             let likelihoods: Vec<f64> = options.iter().map(|option| option.log_likelihood).collect();
             bad(&likelihoods).map(|index| format!("log-likelihood of option {}", index + 1))
         }
-        Answer::Rolling { nll, divergence, .. } => {
-            bad(nll).map(|index| format!("log-likelihood of token {}", index + 1)).or_else(|| {
+        Answer::Rolling { nll, divergence, top, .. } => {
+            let apart = || {
                 let TokenDivergence { canary_nll, kld, delta_p, .. } = divergence.as_ref()?;
                 let first = bad(canary_nll).or_else(|| bad(kld)).or_else(|| bad(delta_p))?;
                 Some(format!("divergence from the canary at token {}", first + 1))
-            })
+            };
+            let likeliest = || {
+                let first = top.iter().position(|told| told.iter().any(|(_, log)| !log.is_finite()))?;
+                Some(format!("log-likelihood of a likely token at token {}", first + 1))
+            };
+            bad(nll).map(|index| format!("log-likelihood of token {}", index + 1)).or_else(apart).or_else(likeliest)
         }
     }
 }
@@ -79,11 +84,16 @@ mod tests {
     fn an_infinite_divergence_leaves_the_unit_unscored() {
         let divergence = |kld| {
             let against = TokenDivergence { canary_nll: vec![1.0], kld: vec![kld], delta_p: vec![0.0], same_top: vec![true] };
-            Answer::Rolling { nll: vec![1.0], bytes: 1, divergence: Some(against) }
+            Answer::Rolling { nll: vec![1.0], bytes: 1, divergence: Some(against), top: Vec::new() }
         };
         let judged = |kld| cause(judge(&Constant(1.0), &Target::None, Ok(divergence(kld))));
         assert_eq!(judged(f64::INFINITY), Some(CauseKind::NotANumber));
         assert_eq!(judged(0.25), None);
+        let likeliest =
+            |log| Answer::Rolling { nll: vec![1.0], bytes: 1, divergence: None, top: vec![vec![(3, -0.5), (9, log)]] };
+        let judged = |log| cause(judge(&Constant(1.0), &Target::None, Ok(likeliest(log))));
+        assert_eq!(judged(f32::NEG_INFINITY), Some(CauseKind::NotANumber));
+        assert_eq!(judged(-9.0), None);
     }
 
     #[test]

@@ -151,7 +151,8 @@ fn what_is_no_call_is_wrong_and_marked_as_unread() {
 #[test]
 fn likelihood_is_the_mean_and_an_empty_document_has_none() {
     let score = |nll: &[f64]| {
-        of(&ScorerSpec::Likelihood).score(&Target::None, &Answer::Rolling { nll: nll.to_vec(), bytes: 9, divergence: None })
+        of(&ScorerSpec::Likelihood)
+            .score(&Target::None, &Answer::Rolling { nll: nll.to_vec(), bytes: 9, divergence: None, top: Vec::new() })
     };
     assert!((score(&[1.0, 2.0, 6.0]).value - 3.0).abs() < 1e-12);
     assert!(score(&[]).value.is_nan());

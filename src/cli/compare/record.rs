@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::sheets::Filled;
 use super::subjects::{Chosen, Compared};
 use super::texts::Texts;
-use crate::analysis::{Counts, Record, Timing};
+use crate::analysis::{Counts, Endpoints, Record, Timing};
 use crate::domain::{Digest, EngineSpec, Identity, MetricKind, Policy, RecordedSpec, Subject, TaskCard};
 use crate::event::{FORMAT, RunHeader};
 use crate::gate::policy_digest;
@@ -50,6 +50,7 @@ impl Tally {
             finished: true,
             counts: Counts::default(),
             timing: Timing::default(),
+            endpoints: Endpoints::default(),
         };
         Self { record, partial: false }
     }

@@ -136,5 +136,5 @@ fn rolling(
 ) -> Result<Answer, Failure> {
     let tokens = take(scores, windows)?;
     let nll = tokens.iter().flatten().map(|token| -token.log_probability).collect();
-    Ok(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None })
+    Ok(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None, top: Vec::new() })
 }
