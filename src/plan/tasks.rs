@@ -23,7 +23,11 @@ pub(super) struct Sources {
 /// Datasets that were read, by path; none for one with faults.
 type Datasets = BTreeMap<PathBuf, Option<Dataset>>;
 
-/// Every task of the suites, in order; none where a suite can't be read. Faults are added to `faults`.
+/// The suite whose tasks are asked before all others: it is there to see early whether everything works.
+const FIRST: &str = "smoke";
+
+/// Every task of the suites, in order, those of a suite `smoke` before the others; none where a suite can't be read. Faults
+/// are added to `faults`.
 pub(super) fn plan(suites: &[SuiteRef], sources: Sources, faults: &mut Vec<Diagnostic>) -> Option<Vec<PlannedTask>> {
     let (mut tasks, mut datasets, mut complete) = (Vec::new(), Datasets::new(), true);
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
@@ -33,6 +37,7 @@ pub(super) fn plan(suites: &[SuiteRef], sources: Sources, faults: &mut Vec<Diagn
             continue;
         };
         let folder = suite.path.parent().unwrap_or(Path::new(""));
+        let later = file.suite.name != FIRST;
         for (mut task, places) in file.suite.tasks.into_iter().zip(file.places) {
             task.dataset.path = folder.join(&task.dataset.path);
             if let Some(other) = seen.insert(task.name.as_str().to_owned(), suite.path.display().to_string()) {
@@ -42,10 +47,11 @@ pub(super) fn plan(suites: &[SuiteRef], sources: Sources, faults: &mut Vec<Diagn
                 continue;
             }
             let planned = read(&task, &places, sources, (&mut datasets, faults));
-            tasks.push(planned.unwrap_or_else(|| unread(task)));
+            tasks.push((later, planned.unwrap_or_else(|| unread(task))));
         }
     }
-    complete.then_some(tasks)
+    tasks.sort_by_key(|(later, _)| *later);
+    complete.then(|| tasks.into_iter().map(|(_, planned)| planned).collect())
 }
 
 fn load(suite: &SuiteRef, faults: &mut Vec<Diagnostic>) -> Option<SuiteFile> {

@@ -42,10 +42,13 @@ pub(super) async fn ask<In: Clone + Sync, Out: Send>(
         let short = open.len().saturating_sub(answers.len());
         let answers = answers.into_iter().chain((0..short).map(|_| Err(silence())));
         let last = attempt >= patience.retries;
-        let mut failed = Vec::new();
+        let (mut failed, mut word) = (Vec::new(), Duration::ZERO);
         for (&index, answer) in open.iter().zip(answers) {
             match answer {
-                Err(Failure { retry: RetryClass::Transient | RetryClass::Busy, .. }) if !last => failed.push(index),
+                Err(Failure { retry: RetryClass::Transient | RetryClass::Busy, wait, .. }) if !last => {
+                    failed.push(index);
+                    word = word.max(wait.unwrap_or_default());
+                }
                 answer => replies[index] = Some(answer),
             }
         }
@@ -53,7 +56,8 @@ pub(super) async fn ask<In: Clone + Sync, Out: Send>(
         if open.is_empty() {
             break;
         }
-        let wait = patience.backoff.wait(attempt, patience.salt);
+        // The endpoint's own word on when to ask again goes before any of ours.
+        let wait = patience.backoff.wait(attempt, patience.salt).max(word);
         tokio::select! {
             biased;
             () = patience.stop.drain() => break,
@@ -64,7 +68,7 @@ pub(super) async fn ask<In: Clone + Sync, Out: Send>(
 }
 
 /// The failure of a request that the engine gave no word about.
-fn silence() -> Failure {
+pub(super) fn silence() -> Failure {
     let message = "the engine gave fewer answers than it was asked for".to_owned();
     Failure::new(CauseKind::Engine, RetryClass::No, message)
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use super::settling::Settling;
-use super::{Clock, Summary};
+use super::spend::Till;
+use super::{Clock, StopHandle, Summary};
 use crate::domain::Outcome;
 use crate::event::{Event, EventKind, Sink, SinkError};
 
@@ -33,6 +34,10 @@ pub(super) struct Dispatcher {
     pub(super) summary: Summary,
     /// Who is asked no more of what.
     pub(super) settling: Settling,
+    /// What the answers cost.
+    pub(super) till: Till,
+    /// Asks the workers to end when the money is spent.
+    pub(super) own: Arc<StopHandle>,
 }
 
 impl Dispatcher {
@@ -56,12 +61,17 @@ impl Dispatcher {
                 }
             }
             self.summary.saved = self.settling.saved();
+            self.summary.spent = self.till.spent();
+            if self.till.is_out() {
+                self.own.drain();
+            }
             if closed && self.summary.left() == 0 {
                 let Summary { scored, unscored, .. } = self.summary;
                 self.number(EventKind::RunFinished { scored, unscored }, &mut events);
             }
             self.deliver(&events)?;
             if closed {
+                self.summary.broke = self.till.is_out() && self.summary.left() > 0;
                 return Ok(self.summary);
             }
         }
@@ -71,7 +81,8 @@ impl Dispatcher {
     /// the next one that is.
     fn number(&mut self, kind: EventKind, events: &mut Vec<Event>) {
         let settled = match &kind {
-            EventKind::UnitFinished { unit, outcome, .. } => {
+            EventKind::UnitFinished { unit, outcome, served, .. } => {
+                self.till.add(&unit.subject, served.as_deref());
                 match **outcome {
                     Outcome::Scored { .. } => self.summary.scored += 1,
                     Outcome::Unscored { .. } => self.summary.unscored += 1,

@@ -59,6 +59,18 @@ pub enum RunError {
     /// A sink could not keep an event.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// An endpoint answered nothing for too long; what others answered is kept.
+    #[error("{endpoint} answered nothing for {minutes:.0} minutes, and {left} units are still to be asked: {what}")]
+    Unreachable {
+        /// The endpoint.
+        endpoint: String,
+        /// For how long.
+        minutes: f64,
+        /// Units that have not ended.
+        left: usize,
+        /// What the last failure said.
+        what: String,
+    },
     /// A worker panicked: a fault of the program.
     #[error("a worker of the run failed: {what}")]
     Worker {
@@ -68,12 +80,14 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// The documented exit code: 4 for a comparison that would not be fair, 2 for what the plan could avoid, else 70.
+    /// The documented exit code: 4 for a comparison that would not be fair, 2 for what the plan could avoid, 130 for a run
+    /// that can go on, else 70.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::OtherVocabulary { .. } | Self::OtherTemplate { .. } => 4,
             Self::Unable { .. } | Self::OtherSubject { .. } => 2,
+            Self::Unreachable { .. } => 130,
             Self::Setup { .. } | Self::Sink(_) | Self::Worker { .. } => 70,
         }
     }
@@ -88,6 +102,9 @@ impl RunError {
             }
             Self::OtherTemplate { .. } => Some("give both the same chat template, or leave chat and tools tasks out"),
             Self::OtherSubject { .. } => Some("start a new run, or restore the model that the run began with"),
+            Self::Unreachable { .. } => {
+                Some("see that it is up and can be reached; `quantgate run --resume` goes on with what is left")
+            }
             Self::Worker { .. } => Some("`quantgate run --resume` goes on; please report the message"),
             Self::Setup { .. } | Self::Sink(_) => None,
         }

@@ -4,10 +4,11 @@
 //! size of batches nor the number of requests under way nor a resume can change a result. Where a run may end early, what
 //! ends it is the samples' outcomes in the plan's order, and answers beyond that point do not count.
 
-mod alone;
 mod ask;
 mod check;
 mod clock;
+mod crew;
+mod crowd;
 mod dispatch;
 mod documents;
 mod error;
@@ -15,40 +16,41 @@ mod judge;
 mod opening;
 mod repeat;
 mod settling;
+mod spend;
 mod stage;
 mod stop;
 mod turns;
 mod work;
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinError;
 
 pub use check::check;
 pub use clock::{Clock, Fixed, System};
 pub use error::RunError;
 pub use opening::Start;
 pub use stop::{Stop, StopHandle, stop};
-pub use work::{Backoff, Options, Referee, Seat, Summary, Work};
+pub use work::{Backoff, Options, Referee, Seat, Spending, Summary, Work};
 
-use crate::engine::Lane;
-use crate::event::Sink;
+use crate::event::{Sink, SinkError};
+use crew::Crew;
 use dispatch::{Dispatcher, Message, QUEUE};
 use opening::Opening;
+use spend::Till;
 use stage::Stage;
 
 /// Runs everything that is open and gives back how far it came. Sinks are told in their order: the journal must be first.
 ///
 /// A run that was finished before tells nobody anything. Needs a tokio runtime with time enabled; the sinks are served on
-/// one of its blocking threads. When `stop` was asked twice, engines that compute without yielding are left behind, so the
+/// a thread of their own. When `stop` was asked twice, engines that compute without yielding are left behind, so the
 /// runtime should be shut down in the background.
 ///
 /// # Errors
 /// Those of [`check`] before the first request; [`RunError::OtherSubject`] where a resumed run's model changed;
-/// [`RunError::Sink`] and [`RunError::Worker`] later on.
+/// [`RunError::Sink`], [`RunError::Worker`] and, when everything else is done, [`RunError::Unreachable`] later on.
 pub async fn run(
     mut work: Work,
     start: Start,
@@ -58,30 +60,52 @@ pub async fn run(
 ) -> Result<Summary, RunError> {
     check(&work)?;
     let marks = marks(&work);
-    let Opening { events, next, done, summary, finished, settling } = Opening::of(&mut work, start)?;
+    let till = Till::new(&work, options.spending.as_ref());
+    let Opening { events, next, done, summary, finished, settling, till } = Opening::of(&mut work, start, till)?;
     if finished {
         return Ok(summary);
     }
     let (sender, inbox) = mpsc::channel(QUEUE);
-    let ends = settling.ends();
-    let dispatcher = Dispatcher { sinks, clock: Arc::clone(&options.clock), next, summary, settling };
-    let mut dispatcher = tokio::task::spawn_blocking(move || dispatcher.serve(inbox));
+    let (own, _) = self::stop();
+    let (own, ends) = (Arc::new(own), settling.ends());
+    let stop = stop.or(&own);
+    let clock = Arc::clone(&options.clock);
+    let mut dispatcher = begin(Dispatcher { sinks, clock, next, summary, settling, till, own: Arc::clone(&own) }, inbox)?;
     // A send that fails means that a sink failed; the dispatcher's own word, awaited below, says how.
     let _ = sender.send(Message::Events(events)).await;
     let stage = Arc::new(Stage { work, options, stop: stop.clone(), done, ends, marks, events: sender.clone() });
-    let mut workers = hire(&stage);
+    let mut crew = Crew::hire(&stage);
     drop(stage);
     let ended = tokio::select! {
         biased;
         served = &mut dispatcher => return said(served),
-        ended = all(&mut workers) => ended,
+        ended = crew.all() => ended,
         () = stop.at_once() => Ok(()),
     };
-    workers.abort_all();
+    own.at_once();
+    let trouble = crew.dismiss().await;
     let _ = sender.send(Message::Close).await;
     let summary = said(dispatcher.await)?;
     ended.map_err(|error| broken(&error))?;
-    Ok(summary)
+    match trouble {
+        Some(trouble) if summary.left() > 0 => Err(trouble.ends(summary.left())),
+        _ => Ok(summary),
+    }
+}
+
+/// What the dispatcher says at its end; nothing where it panicked.
+type LastWord = Result<Result<Summary, SinkError>, oneshot::error::RecvError>;
+
+/// Sets the dispatcher to work on a thread of its own.
+fn begin(
+    dispatcher: Dispatcher,
+    inbox: mpsc::Receiver<Message>,
+) -> Result<oneshot::Receiver<Result<Summary, SinkError>>, RunError> {
+    let (last, word) = oneshot::channel();
+    // Whoever waited for its word may be gone.
+    let serve = move || drop(last.send(dispatcher.serve(inbox)));
+    let began = std::thread::Builder::new().name("dispatcher".to_owned()).spawn(serve);
+    began.map(|_| word).map_err(|fault| RunError::Worker { what: format!("the dispatcher has no thread: {fault}") })
 }
 
 /// The referees' marks, by task; none where there is no referee.
@@ -93,57 +117,12 @@ fn marks(work: &Work) -> Vec<Option<BTreeSet<usize>>> {
     marks
 }
 
-/// Sets one worker to each subject with a machine of its own, and one to all those that share this one.
-fn hire(stage: &Arc<Stage>) -> JoinSet<Result<(), JoinError>> {
-    let mut workers = JoinSet::new();
-    let mut shared = Vec::new();
-    for (index, seat) in stage.work.seats.iter().enumerate() {
-        match seat.engine.capabilities().lane {
-            Lane::Shared => shared.push(index),
-            Lane::Own(width) => {
-                let width = stage.options.concurrency.map_or(width, |cap| width.min(cap));
-                workers.spawn(alone::go_alone(Arc::clone(stage), index, width));
-            }
-            Lane::Bulk => {
-                workers.spawn(alone::go_alone(Arc::clone(stage), index, 1));
-            }
-        }
-    }
-    let stage = Arc::clone(stage);
-    workers.spawn(async move {
-        // Where the dispatcher is gone, it says itself why.
-        let _ = turns::take_turns(stage, shared).await;
-        Ok(())
-    });
-    workers
-}
-
-/// Waits for every worker, or for the first that panics.
-async fn all(workers: &mut JoinSet<Result<(), JoinError>>) -> Result<(), JoinError> {
-    while let Some(ended) = workers.join_next().await {
-        ended??;
-    }
-    Ok(())
-}
-
 /// The dispatcher's last word.
-fn said(served: Result<Result<Summary, crate::event::SinkError>, JoinError>) -> Result<Summary, RunError> {
-    served.map_err(|error| broken(&error))?.map_err(RunError::Sink)
+fn said(served: LastWord) -> Result<Summary, RunError> {
+    served.map_err(|_| RunError::Worker { what: "the dispatcher panicked".to_owned() })?.map_err(RunError::Sink)
 }
 
 /// A panic, as an error.
 fn broken(error: &JoinError) -> RunError {
     RunError::Worker { what: error.to_string() }
-}
-
-impl fmt::Debug for Referee {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Referee").field("seat", &self.seat).field("task", &self.task).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Seat {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Seat").field("subject", &self.subject).field("load_ms", &self.load_ms).finish_non_exhaustive()
-    }
 }

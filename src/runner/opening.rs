@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::check::unchanged;
 use super::settling::Settling;
+use super::spend::Till;
 use super::{RunError, Summary, Work};
 use crate::domain::{Outcome, SubjectName, TaskName, UnitKey};
 use crate::event::{Event, EventKind, RunHeader};
@@ -31,6 +32,8 @@ pub(super) struct Opening {
     pub(super) finished: bool,
     /// Who is asked no more of what.
     pub(super) settling: Settling,
+    /// What the answers cost.
+    pub(super) till: Till,
 }
 
 /// What an earlier part of the run recorded.
@@ -45,16 +48,17 @@ struct Past {
 
 impl Opening {
     /// Works out what is done and what is still to be recorded.
-    pub(super) fn of(work: &mut Work, start: Start) -> Result<Self, RunError> {
+    pub(super) fn of(work: &mut Work, start: Start, till: Till) -> Result<Self, RunError> {
         let referees = std::mem::take(&mut work.referees);
         let settling = Settling::new(work, referees);
         let mut opening = Self {
             events: Vec::new(),
             next: 0,
             done: HashSet::new(),
-            summary: Summary { units: settling.units(), scored: 0, unscored: 0, saved: 0 },
+            summary: Summary { units: settling.units(), ..Summary::default() },
             finished: false,
             settling,
+            till,
         };
         let mut past = Past::default();
         match start {
@@ -75,6 +79,7 @@ impl Opening {
         });
         opening.events.extend(open);
         opening.summary.saved = opening.settling.saved();
+        opening.summary.spent = opening.till.spent();
         Ok(opening)
     }
 
@@ -82,13 +87,14 @@ impl Opening {
     fn past(&mut self, event: Event, past: &mut Past) {
         self.next = event.seq + 1;
         match event.kind {
-            EventKind::UnitFinished { unit, outcome, .. } => {
+            EventKind::UnitFinished { unit, outcome, served, .. } => {
                 let counted = match *outcome {
                     Outcome::Scored { .. } => &mut self.summary.scored,
                     Outcome::Unscored { .. } => &mut self.summary.unscored,
                 };
                 if !self.done.contains(&unit) {
                     *counted += 1;
+                    self.till.add(&unit.subject, served.as_deref());
                     past.settled.extend(self.settling.note(&unit, &outcome));
                     self.done.insert(unit);
                 }

@@ -5,7 +5,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use tokio::sync::watch;
 
 use super::{Referee, Work};
 use crate::domain::{Outcome, SampleId, Step, SubjectName, TaskName, UnitKey};
@@ -19,11 +21,42 @@ const CANARY: usize = 0;
 pub(super) struct Ends {
     tasks: usize,
     after: Vec<AtomicUsize>,
+    /// By task: samples, from the first, that canary and every subject that may still be settled have ended.
+    heard: Vec<AtomicUsize>,
+    /// Whether nobody waits for anybody any more.
+    released: AtomicBool,
+    /// Rings when `heard` grows.
+    bell: watch::Sender<()>,
 }
 
 impl Ends {
     fn new(seats: usize, tasks: usize) -> Self {
-        Self { tasks, after: (0..seats * tasks).map(|_| AtomicUsize::new(usize::MAX)).collect() }
+        let all = |count: usize| (0..count).map(|_| AtomicUsize::new(usize::MAX)).collect();
+        let (after, heard) = (all(seats * tasks), all(tasks));
+        Self { tasks, after, heard, released: AtomicBool::new(false), bell: watch::channel(()).0 }
+    }
+
+    /// How many of a task's samples, from the first, have been ended by all that decide together when the task is over; the
+    /// largest number where nobody has to wait for that.
+    pub(super) fn heard(&self, task: usize) -> usize {
+        if self.released.load(Ordering::Acquire) { usize::MAX } else { self.heard[task].load(Ordering::Acquire) }
+    }
+
+    /// Where to wait for word that [`Ends::heard`] has changed.
+    pub(super) fn word(&self) -> watch::Receiver<()> {
+        self.bell.subscribe()
+    }
+
+    /// Lets nobody wait for anybody: some subject's answers will not come.
+    pub(super) fn release(&self) {
+        self.released.store(true, Ordering::Release);
+        self.bell.send_replace(());
+    }
+
+    fn set_heard(&self, task: usize, samples: usize) {
+        if self.heard[task].swap(samples, Ordering::AcqRel) != samples {
+            self.bell.send_replace(());
+        }
     }
 
     /// After how many samples a seat is settled on a task; the largest number while it isn't.
@@ -84,13 +117,15 @@ impl Settling {
         }
         let units = |seat: usize, task: usize| work.repeats(seat, task) as usize * plan.tasks[task].samples.len();
         let names: Vec<TaskName> = plan.tasks.iter().map(|planned| planned.task.name.clone()).collect();
+        let ends = Arc::new(Ends::new(seats, tasks));
+        (0..tasks).filter(|&task| contests[task].is_some()).for_each(|task| ends.set_heard(task, 0));
         Self {
             seats: work.seats.iter().map(|seat| seat.subject.name.clone()).collect(),
             tasks: names.iter().cloned().zip(0..).collect(),
             names,
             cells: (0..seats).flat_map(|seat| (0..tasks).map(move |task| (units(seat, task), 0))).collect(),
             contests,
-            ends: Arc::new(Ends::new(seats, tasks)),
+            ends,
         }
     }
 
@@ -123,6 +158,7 @@ impl Settling {
         let Some(contest) = self.contests[task].as_mut().filter(|_| unit.repeat == 0) else { return Vec::new() };
         let settled = contest.hear((seat, &unit.sample, score), |seat| self.ends.after(seat, task) != usize::MAX);
         let events: Vec<EventKind> = settled.into_iter().map(|(seat, after)| self.settle(seat, task, after)).collect();
+        self.tell(task);
         if events.is_empty() { events } else { events.into_iter().chain(self.canary(task)).collect() }
     }
 
@@ -130,7 +166,15 @@ impl Settling {
     pub(super) fn told(&mut self, subject: &SubjectName, task: &TaskName, after: usize) {
         if let Some((seat, task)) = self.place(subject, task) {
             self.ends.set(seat, task, after);
+            self.tell(task);
         }
+    }
+
+    /// Tells the workers how far those have come who decide together when a task is over.
+    fn tell(&self, task: usize) {
+        let Some(contest) = &self.contests[task] else { return };
+        let open = contest.others.iter().filter(|side| self.ends.after(side.seat, task) == usize::MAX);
+        self.ends.set_heard(task, open.map(|side| side.next).min().unwrap_or(usize::MAX));
     }
 
     fn place(&self, subject: &SubjectName, task: &TaskName) -> Option<(usize, usize)> {

@@ -12,7 +12,7 @@ use super::judge::judge;
 use super::repeat::on_pass;
 use super::settling::Ends;
 use super::{Options, Stop, Work};
-use crate::domain::{Request, Sample, UnitKey};
+use crate::domain::{Outcome, Request, Sample, Served, UnitKey};
 use crate::engine::Reply;
 use crate::event::EventKind;
 
@@ -53,7 +53,8 @@ impl Stage {
 
     /// Whether a unit was still to do when this part of the run began, and its subject is still asked.
     pub(super) fn is_open(&self, turn: Turn, task: usize, sample: usize) -> bool {
-        sample < self.ends.after(turn.0, task) && !self.done.contains(&self.unit(turn, task, sample))
+        let was_open = || self.done.is_empty() || !self.done.contains(&self.unit(turn, task, sample));
+        sample < self.ends.after(turn.0, task) && was_open()
     }
 
     /// Those of some samples that a seat has still to answer in a pass.
@@ -80,9 +81,25 @@ impl Stage {
 
     /// Says that units go to a subject.
     pub(super) async fn announce(&self, seat: usize, task: usize, units: usize) -> Result<(), Gone> {
+        self.send(vec![self.batch(seat, task, units)]).await
+    }
+
+    /// That units go to a subject.
+    pub(super) fn batch(&self, seat: usize, task: usize, units: usize) -> EventKind {
         let subject = self.work.seats[seat].subject.name.clone();
         let task = self.work.plan.tasks[task].task.name.clone();
-        self.send(vec![EventKind::BatchStarted { subject, task, units }]).await
+        EventKind::BatchStarted { subject, task, units }
+    }
+
+    /// That a unit ended, with what its endpoint told and the time that it took.
+    pub(super) fn finished(
+        &self,
+        turn: Turn,
+        (task, sample): (usize, usize),
+        (outcome, served): (Box<Outcome>, Option<Box<Served>>),
+        took: Duration,
+    ) -> EventKind {
+        EventKind::UnitFinished { unit: self.unit(turn, task, sample), outcome, micros: took.as_micros() as u64, served }
     }
 
     /// Asks an engine by one of its two ways, with this run's patience.
@@ -103,7 +120,7 @@ impl Stage {
         let (seat, pass) = turn;
         let Some(&first) = samples.first() else { return Ok(()) };
         self.announce(seat, task, samples.len()).await?;
-        let request = |&index: &usize| on_pass(&self.samples(task)[index].request, pass);
+        let request = |&index: &usize| on_pass(&self.samples(task)[index].request, pass).into_owned();
         let requests: Vec<Request> = samples.iter().map(request).collect();
         let began = tokio::time::Instant::now();
         let salt = self.samples(task)[first].id.as_str();
@@ -119,7 +136,7 @@ impl Stage {
         replies: impl ExactSizeIterator<Item = (usize, Word<Reply>)>,
         took: Duration,
     ) -> Result<(), Gone> {
-        let micros = took.as_micros() as u64 / (replies.len() as u64).max(1);
+        let share = took / (replies.len() as u32).max(1);
         let scorer = &*self.work.scorers[task];
         let ended = replies.filter_map(|(sample, reply)| {
             let (answer, served) = match reply? {
@@ -127,7 +144,7 @@ impl Stage {
                 Err(failure) => (Err(failure), None),
             };
             let outcome = Box::new(judge(scorer, &self.samples(task)[sample].target, answer));
-            Some(EventKind::UnitFinished { unit: self.unit(turn, task, sample), outcome, micros, served })
+            Some(self.finished(turn, (task, sample), (outcome, served), share))
         });
         let ended = ended.collect();
         self.send(ended).await

@@ -16,13 +16,17 @@ pub struct StopHandle(watch::Sender<Urgency>);
 
 /// The listening side, kept by the run. Dropping the handle never stops a run.
 #[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<Urgency>);
+pub struct Stop {
+    asked: watch::Receiver<Urgency>,
+    /// What the run asks of its own workers.
+    own: Option<watch::Receiver<Urgency>>,
+}
 
 /// A pair of asking and listening side; nobody has asked yet.
 #[must_use]
 pub fn stop() -> (StopHandle, Stop) {
     let (sender, receiver) = watch::channel(Urgency::None);
-    (StopHandle(sender), Stop(receiver))
+    (StopHandle(sender), Stop { asked: receiver, own: None })
 }
 
 impl StopHandle {
@@ -32,13 +36,29 @@ impl StopHandle {
             *urgency = if *urgency == Urgency::None { Urgency::Drain } else { Urgency::Now };
         });
     }
+
+    /// Asks the run to end after what is under way, however often it is asked that.
+    pub(super) fn drain(&self) {
+        self.0.send_modify(|urgency| *urgency = (*urgency).max(Urgency::Drain));
+    }
+
+    /// Asks the run to end at once.
+    pub(super) fn at_once(&self) {
+        self.0.send_replace(Urgency::Now);
+    }
 }
 
 impl Stop {
+    /// One that listens to another asking side as well.
+    pub(super) fn or(self, own: &StopHandle) -> Self {
+        Self { own: Some(own.0.subscribe()), ..self }
+    }
+
     /// Whether anybody has asked.
     #[must_use]
     pub fn asked(&self) -> bool {
-        *self.0.borrow() >= Urgency::Drain
+        let asked = |receiver: &watch::Receiver<Urgency>| *receiver.borrow() >= Urgency::Drain;
+        asked(&self.asked) || self.own.as_ref().is_some_and(asked)
     }
 
     /// Ends when somebody has asked.
@@ -52,10 +72,20 @@ impl Stop {
     }
 
     async fn reaches(&self, level: Urgency) {
-        let mut receiver = self.0.clone();
-        if receiver.wait_for(|urgency| *urgency >= level).await.is_err() {
-            // The handle is gone, so nobody will ever ask.
-            std::future::pending::<()>().await;
+        match &self.own {
+            None => reaches(&self.asked, level).await,
+            Some(own) => tokio::select! {
+                () = reaches(&self.asked, level) => {}
+                () = reaches(own, level) => {}
+            },
         }
+    }
+}
+
+async fn reaches(receiver: &watch::Receiver<Urgency>, level: Urgency) {
+    let mut receiver = receiver.clone();
+    if receiver.wait_for(|urgency| *urgency >= level).await.is_err() {
+        // The handle is gone, so nobody will ever ask.
+        std::future::pending::<()>().await;
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn take_turns(stage: Arc<Stage>, seats: Vec<usize>) -> Result<(
 
 /// The turns of a batch: the seats in their order, those with a second pass backwards, those with a third forwards again; on
 /// odd batches all of that in reverse. So A and B take turns as A B B A with two passes each, and A's two lie around B's one.
-fn in_turn(repeats: &[(usize, u32)], batch: usize) -> Vec<Turn> {
+pub(super) fn in_turn(repeats: &[(usize, u32)], batch: usize) -> Vec<Turn> {
     let most = repeats.iter().map(|(_, repeats)| *repeats).max().unwrap_or(0);
     let mut order: Vec<usize> = Vec::new();
     for pass in 0..most {

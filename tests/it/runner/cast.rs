@@ -252,6 +252,6 @@ pub(super) fn outcomes(events: &[Event]) -> BTreeMap<UnitKey, Outcome> {
 pub(super) fn undisturbed() -> BTreeMap<UnitKey, Outcome> {
     let memory = Memory::default();
     let summary = play(work(&engines(|_, engine| engine)), fresh(), vec![Box::new(memory.clone())], options()).unwrap();
-    assert_eq!(summary, Summary { units: UNITS, scored: UNITS, unscored: 0, saved: 0 });
+    assert_eq!(summary, Summary { units: UNITS, scored: UNITS, unscored: 0, saved: 0, ..Summary::default() });
     outcomes(&memory.events())
 }

@@ -1,0 +1,80 @@
+//! The workers of a run: one for all subjects that share this machine, one for each endpoint, one for each that takes jobs.
+
+use std::sync::Arc;
+
+use tokio::task::{JoinError, JoinSet};
+
+use super::RunError;
+use super::crowd::{Crowd, Group, Trouble, hand_in};
+use super::stage::Stage;
+use super::turns::take_turns;
+use crate::engine::Lane;
+
+/// Workers, by whether they can be told to end.
+#[derive(Default)]
+pub(super) struct Crew {
+    /// These end when they are asked to, with everything that was answered.
+    crowds: JoinSet<Result<Option<Trouble>, JoinError>>,
+    /// These may compute without looking up.
+    others: JoinSet<()>,
+    trouble: Option<Trouble>,
+}
+
+impl Crew {
+    /// Sets everybody to work.
+    pub(super) fn hire(stage: &Arc<Stage>) -> Self {
+        let mut crew = Self::default();
+        for group in Group::all(stage) {
+            crew.crowds.spawn(Crowd::new(Arc::clone(stage), group).work());
+        }
+        let mut shared = Vec::new();
+        for (place, seat) in stage.work.seats.iter().enumerate() {
+            let stage = Arc::clone(stage);
+            match seat.engine.capabilities().lane {
+                Lane::Shared => shared.push(place),
+                // Where the dispatcher is gone, it says itself why.
+                Lane::Bulk => drop(crew.others.spawn(async move { drop(hand_in(stage, place).await) })),
+                Lane::Own(_) => {}
+            }
+        }
+        let stage = Arc::clone(stage);
+        crew.others.spawn(async move { drop(take_turns(stage, shared).await) });
+        crew
+    }
+
+    /// Waits for everybody, or for the first that panics.
+    pub(super) async fn all(&mut self) -> Result<(), JoinError> {
+        let Self { crowds, others, trouble } = self;
+        let crowds = async {
+            while let Some(ended) = crowds.join_next().await {
+                *trouble = ended??.or(trouble.take());
+            }
+            Ok(())
+        };
+        let others = async {
+            while let Some(ended) = others.join_next().await {
+                ended?;
+            }
+            Ok(())
+        };
+        tokio::try_join!(crowds, others).map(|_| ())
+    }
+
+    /// Sends everybody home who was asked to end; the trouble that one of them had.
+    pub(super) async fn dismiss(mut self) -> Option<Trouble> {
+        self.others.abort_all();
+        while let Some(ended) = self.crowds.join_next().await {
+            // A panic was told before, and ended the run.
+            self.trouble = ended.ok().and_then(Result::ok).flatten().or(self.trouble);
+        }
+        self.trouble
+    }
+}
+
+impl Trouble {
+    /// The run's end by it, with some units left.
+    pub(super) fn ends(self, left: usize) -> RunError {
+        let Self { endpoint, lasted, what } = self;
+        RunError::Unreachable { endpoint, minutes: lasted.as_secs_f64() / 60.0, left, what }
+    }
+}

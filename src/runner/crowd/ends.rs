@@ -1,0 +1,133 @@
+//! How requests end: a unit is answered, waits to be asked again, ends without an answer, or is left open.
+
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError};
+use tokio::time::Instant;
+
+use super::drive::{Crowd, Trouble};
+use super::fleet::{Answered, Flight, Told};
+use super::order::Unit;
+use crate::domain::Outcome;
+use crate::engine::{Failure, RetryClass};
+
+/// A request may find no room this many times as often as it may fail.
+const BUSY: u32 = 5;
+
+/// When a request failed, after how long, and whether that counts against its unit.
+#[derive(Clone, Copy)]
+struct Fall {
+    at: Instant,
+    took: Duration,
+    counts: bool,
+}
+
+impl Crowd {
+    /// Takes in what one request came to.
+    pub(super) fn hear(&mut self, joined: Result<(Id, Told), JoinError>) -> Result<(), JoinError> {
+        let (id, told) = match joined {
+            Ok((id, told)) => (id, Some(told)),
+            // The twin's answer came first.
+            Err(error) if error.is_cancelled() => (error.id(), None),
+            Err(error) => return Err(error),
+        };
+        let (Some(sent), Some(Told { at, took, result })) = (self.fleet.landed(id), told) else { return Ok(()) };
+        let under_way = self.fleet.len();
+        match result {
+            Ok(answered) => {
+                let usage = answered.served.as_ref().and_then(|served| served.usage);
+                self.gate.good(sent.stamp, usage, at, under_way);
+                self.gate.heard(answered.headroom, at, under_way);
+                if let Some(Flight { unit, .. }) = self.fleet.won(sent.flight) {
+                    self.times.note(unit.turn.0, unit.task, took);
+                    self.answered(unit, answered, took);
+                }
+            }
+            Err(failure) => {
+                let counts = self.gate.failed(sent.stamp, &failure, at, under_way);
+                self.gate.heard(failure.headroom, at, under_way);
+                if let Some(Flight { unit, .. }) = self.fleet.lost(sent.flight) {
+                    self.failed(unit, failure, Fall { at, took, counts });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in what has ended but was not heard of yet; nothing is asked again.
+    pub(super) fn gather(&mut self) {
+        self.draining = true;
+        while let Some(joined) = self.fleet.ended() {
+            // One panic ends the run already; a second one has nothing to add.
+            let _ = self.hear(joined);
+        }
+    }
+
+    /// A unit ends with its answer.
+    fn answered(&mut self, unit: Unit, answered: Answered, took: Duration) {
+        let Answered { outcome, mut served, .. } = answered;
+        if let Some(served) = &mut served {
+            served.retries = unit.sends.saturating_sub(1);
+        }
+        self.outbox.push(self.stage.finished(unit.turn, (unit.task, unit.sample), (outcome, served), took));
+    }
+
+    /// A unit waits to be asked again, ends without an answer, or is left open.
+    fn failed(&mut self, mut unit: Unit, mut failure: Failure, fall: Fall) {
+        let lost = match failure.retry {
+            RetryClass::No => Some(String::new()),
+            // Nothing is sent again any more, so whether it could be is the next part's question.
+            _ if self.draining || self.trouble.is_some() => return,
+            RetryClass::Busy => self.no_room(&mut unit),
+            RetryClass::Transient => self.passing(&mut unit, fall.counts),
+        };
+        if let Some(why) = lost {
+            failure.message.push_str(&why);
+            let outcome = Box::new(Outcome::Unscored { cause: failure.into() });
+            self.outbox.push(self.stage.finished(unit.turn, (unit.task, unit.sample), (outcome, None), fall.took));
+            return;
+        }
+        let lasted = self.gate.troubled(fall.at);
+        if lasted >= self.stage.options.patience {
+            self.trouble = Some(Trouble { endpoint: self.group.name.clone(), lasted, what: failure.message });
+            self.waiting.clear();
+            // Nobody can wait for this endpoint's subjects any more.
+            self.stage.ends.release();
+            return;
+        }
+        let until = fall.at + failure.wait.unwrap_or_else(|| self.pause(&unit));
+        self.waiting.push(until, unit);
+    }
+
+    /// Counts that the endpoint had no room for a unit, if it had for others since the last time; why the unit ends, if it
+    /// does. A service that only wants its time loses no unit, and one that refuses a single request for good does.
+    fn no_room(&self, unit: &mut Unit) -> Option<String> {
+        let goods = self.gate.goods();
+        unit.busy += u32::from(goods > unit.goods);
+        unit.goods = goods;
+        let most = BUSY * self.stage.options.retries.max(1);
+        (unit.busy > most).then(|| format!(" (asked {} times)", unit.sends))
+    }
+
+    /// Counts a passing failure; why the unit ends, if it does.
+    fn passing(&mut self, unit: &mut Unit, counts: bool) -> Option<String> {
+        if !counts {
+            return None;
+        }
+        unit.tries += 1;
+        if unit.tries > self.stage.options.retries {
+            return Some(format!(" (asked {} times)", unit.sends));
+        }
+        let is_paid = self.budget.spend();
+        (!is_paid).then(|| " (not asked again: the endpoint's budget for retries is used up)".to_owned())
+    }
+
+    /// How long a unit waits that the endpoint said nothing about.
+    fn pause(&self, unit: &Unit) -> Duration {
+        let (seat, pass) = unit.turn;
+        let subject = &self.stage.work.seats[seat].subject.name;
+        let sample = &self.stage.samples(unit.task)[unit.sample].id;
+        let attempt = (unit.tries + unit.busy).saturating_sub(1);
+        self.stage.options.backoff.wait(attempt, &format!("{subject} {sample} {pass}"))
+    }
+}

@@ -1,0 +1,78 @@
+//! How long answers took, to see which request takes much longer than others.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+/// Answers before a request can be told to be late.
+const ENOUGH: u32 = 20;
+/// A request is late after this many times the 99th percentile.
+const LATE: f64 = 3.0;
+/// And never before this.
+const SOONEST: Duration = Duration::from_secs(1);
+/// Each bar of a histogram ends this much above the one before.
+const RATIO: f64 = 1.05;
+/// Bars of a histogram: from a microsecond to more than two hours.
+const BARS: usize = 470;
+
+/// Times of each seat on each task.
+#[derive(Default)]
+pub(super) struct Times(HashMap<(usize, usize), Histogram>);
+
+struct Histogram {
+    bars: Vec<u32>,
+    count: u32,
+}
+
+impl Times {
+    /// Takes note of an answer's time.
+    pub(super) fn note(&mut self, seat: usize, task: usize, took: Duration) {
+        let histogram = self.0.entry((seat, task)).or_insert_with(|| Histogram { bars: vec![0; BARS], count: 0 });
+        let bar = (took.as_micros().max(1) as f64).ln() / RATIO.ln();
+        histogram.bars[(bar as usize).min(BARS - 1)] += 1;
+        histogram.count += 1;
+    }
+
+    /// After how long each request of each seat and task is late; those with few answers so far have no limit.
+    pub(super) fn limits(&self) -> HashMap<(usize, usize), Duration> {
+        let limit = |histogram: &Histogram| (histogram.p99().mul_f64(LATE)).max(SOONEST);
+        self.0.iter().filter(|(_, known)| known.count >= ENOUGH).map(|(&place, known)| (place, limit(known))).collect()
+    }
+}
+
+impl Histogram {
+    /// The upper end of the bar in which the 99th percentile lies.
+    fn p99(&self) -> Duration {
+        let above = u64::from(self.count) / 100;
+        let mut seen = 0;
+        let bar = self.bars.iter().rposition(|&count| {
+            seen += u64::from(count);
+            seen > above
+        });
+        Duration::from_secs_f64(RATIO.powi(bar.unwrap_or(0) as i32 + 1) / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_late_after_three_times_what_nearly_all_took_and_a_second_at_least() {
+        let mut times = Times::default();
+        for ms in 0..19 {
+            times.note(0, 0, Duration::from_millis(900 + ms));
+        }
+        assert!(times.limits().is_empty(), "too few to tell");
+        times.note(0, 0, Duration::from_millis(1000));
+        times.note(1, 0, Duration::from_millis(5));
+        for _ in 0..200 {
+            times.note(2, 1, Duration::from_millis(50));
+        }
+        times.note(2, 1, Duration::from_secs(60));
+        let limits = times.limits();
+        let limit = limits[&(0, 0)].as_secs_f64();
+        assert!((2.9..3.3).contains(&limit), "{limit}");
+        assert_eq!(limits.get(&(1, 0)), None);
+        assert_eq!(limits[&(2, 1)], SOONEST, "one of 201 is not the rule");
+    }
+}
