@@ -67,7 +67,7 @@ pub(super) struct RunArgs {
     /// The folder that run folders are made in
     #[arg(long, env = "QUANTGATE_REPORTS", value_name = "DIR")]
     pub(super) reports: Option<PathBuf>,
-    /// The folder that quantized variants are kept in
+    /// The folder that quantized variants and answers are kept in
     #[arg(long, env = "QUANTGATE_CACHE", value_name = "DIR")]
     pub(super) cache: Option<PathBuf>,
     /// Requests under way at once, for each subject that has a machine of its own
@@ -79,6 +79,9 @@ pub(super) struct RunArgs {
     /// Samples of a batch of the in-process engine
     #[arg(long, env = "QUANTGATE_BATCH", value_name = "N", default_value = "128", value_parser = at_least_one)]
     pub(super) batch: usize,
+    /// Ask for every answer again, also for those that are kept from earlier runs of the same models
+    #[arg(long, env = "QUANTGATE_FRESH", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(super) fresh: bool,
     /// Plain lines in place of progress bars
     #[arg(long, env = "QUANTGATE_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) no_progress: bool,

@@ -1,5 +1,6 @@
 //! The command line: the only room that prints, reads the environment or decides the exit code.
 
+mod answers;
 mod args;
 mod compare;
 mod failure;

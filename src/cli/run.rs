@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use clap::ArgMatches;
 
+use super::answers::{self, Kept};
 use super::args::RunArgs;
 use super::failure::{Failure, INTERNAL, INTERRUPTED, USAGE, chain};
 use super::progress::{self, Bars, Plain};
@@ -39,11 +40,12 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
         terminal::note(&format!("{} is complete: nothing is left to ask", folder.display()));
         return report::finish(&folder);
     }
-    let work = prepare(plan)?;
+    let (work, kept) = prepare(plan, args.fresh)?;
     let began = Instant::now();
     let (folder, sinks, start) = open_journal(args, &work)?;
     let folder = folder.path().to_owned();
-    let summary = ask(args, work, start, sinks).map_err(|failure| kept(failure, &folder))?;
+    let summary = ask(args, work, start, sinks).map_err(|failure| with_place(failure, &folder))?;
+    kept.tell();
     if summary.left() > 0 {
         let what = format!("interrupted with {} of {} units done", summary.units - summary.left(), summary.units);
         let hint = format!("`{}` goes on; all answers are in {}", settings::resume_command(args), folder.display());
@@ -58,13 +60,14 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
 }
 
 /// Everything that is needed before the first request, checked.
-fn prepare(plan: Plan) -> Result<Work, Failure> {
+fn prepare(plan: Plan, fresh: bool) -> Result<(Work, Kept), Failure> {
     let seats = seats::load(&plan)?;
     let scorers = plan.tasks.iter().map(|planned| scorer::of(&planned.task.scorer)).collect();
     let referees = referees::of(&plan);
-    let work = Work { plan: Arc::new(plan), seats, scorers, referees };
+    let mut work = Work { plan: Arc::new(plan), seats, scorers, referees };
     runner::check(&work).map_err(|fault| of_runner(&fault))?;
-    Ok(work)
+    let kept = answers::keep(&work.plan, fresh, &mut work.seats);
+    Ok((work, kept))
 }
 
 /// What a run writes to and starts from.
@@ -171,7 +174,7 @@ async fn signal() -> bool {
 }
 
 /// A fault during the run, with where the answers so far are.
-fn kept(failure: Failure, folder: &Path) -> Failure {
+fn with_place(failure: Failure, folder: &Path) -> Failure {
     if failure.code != INTERNAL || failure.hint.is_some() || failure.what.contains("--resume") {
         return failure;
     }

@@ -36,6 +36,7 @@ pub(super) fn table(args: &RunArgs, given: &ArgMatches, plan: &Plan) -> String {
         ("concurrency", args.concurrency.map_or_else(|| "as each engine says".to_owned(), |n| n.to_string())),
         ("threads", args.threads.unwrap_or(cores).to_string()),
         ("batch", args.batch.to_string()),
+        ("fresh", args.fresh.to_string()),
         ("no_progress", args.no_progress.to_string()),
         ("repeats", repeats(&plan.subjects)),
     ];
@@ -111,6 +112,9 @@ pub(super) fn resume_command(args: &RunArgs) -> String {
     add("limit", args.limit.map(|limit| limit.to_string()));
     add("reports", args.reports.as_ref().map(|path| path.display().to_string()));
     add("cache", args.cache.as_ref().map(|path| path.display().to_string()));
+    if args.fresh {
+        command.push_str(" --fresh");
+    }
     command
 }
 

@@ -1,12 +1,14 @@
 //! What answers requests: one trait, and a room for each way of reaching a model.
 
 pub mod api;
+pub mod cached;
 pub mod local;
 mod open;
 mod python;
 pub mod scripted;
 pub mod server;
 mod template;
+pub mod store;
 
 pub use open::{OpenError, open};
 

@@ -46,7 +46,8 @@ impl Bench {
         self.path("reports").join(name)
     }
 
-    /// The binary, without any setting from the environment.
+    /// The binary, without any setting from the environment but that every answer is asked for: an equal answer that was
+    /// kept from an earlier run would prove nothing.
     pub(crate) fn binary(&self) -> Command {
         self.binary_of(env!("CARGO_BIN_EXE_quantgate"))
     }
@@ -54,7 +55,7 @@ impl Bench {
     /// Another program in the bench's folder.
     pub(crate) fn binary_of(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.current_dir(self.folder.path()).env_clear();
+        command.current_dir(self.folder.path()).env_clear().env("QUANTGATE_FRESH", "1");
         command
     }
 

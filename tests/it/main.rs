@@ -1,5 +1,6 @@
 //! Integration tests: the rooms together, the real binary, and the rules of the house.
 
+mod answers;
 mod architecture;
 mod bad_input;
 mod bench;
