@@ -7,8 +7,8 @@ mod open;
 mod python;
 pub mod scripted;
 pub mod server;
-mod template;
 pub mod store;
+mod template;
 
 pub use open::{OpenError, open};
 

@@ -16,6 +16,8 @@ use crate::domain::{Answer, CauseKind, Generation, OptionScore, Request, Served,
 const STEP: usize = 256;
 /// How many of the likeliest first tokens are asked for where several options are a single token each.
 const LETTERS: u32 = 40;
+/// How many of the likeliest tokens are kept for each token of a document: what a divergence is bounded by.
+const LIKELIEST: u32 = 20;
 /// Below this a log-probability is the server's way of writing minus infinity.
 const LOWEST: f64 = -1e30;
 
@@ -259,9 +261,11 @@ pub(super) async fn document(native: &Native, post: &Post<'_>, text: &str, top: 
 /// # Errors
 /// Those of [`document`].
 pub(super) async fn rolling(native: &Native, post: &Post<'_>, text: &str) -> Result<Reply, Failure> {
-    let document = document(native, post, text, 1).await?;
+    let document = document(native, post, text, LIKELIEST).await?;
     let nll = document.scores.iter().map(|score| -score.log_probability).collect();
-    let answer = Answer::Rolling { nll, bytes: text.len() as u32, divergence: None };
+    let told = |score: &TokenScore| score.top.iter().map(|&(id, logprob)| (id, logprob as f32)).collect();
+    let top = document.scores.iter().map(told).collect();
+    let answer = Answer::Rolling { nll, bytes: text.len() as u32, divergence: None, top };
     Ok(Told { served: document.served }.reply(answer))
 }
 

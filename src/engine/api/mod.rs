@@ -21,8 +21,8 @@ mod native;
 mod ollama;
 mod openai_chat;
 mod openai_completions;
-mod tool_calls;
 mod sigv4;
+mod tool_calls;
 mod turns;
 mod vertex;
 
