@@ -178,3 +178,7 @@ fn class(error: &Value, said: &str) -> (CauseKind, RetryClass) {
     }
     (CauseKind::Refused, RetryClass::No)
 }
+
+#[cfg(test)]
+#[path = "tests/dialect.rs"]
+mod tests;

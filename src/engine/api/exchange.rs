@@ -225,3 +225,7 @@ pub fn malformed(what: impl std::fmt::Display) -> Failure {
 pub fn inexpressible(what: impl Into<String>) -> Failure {
     Failure::new(CauseKind::Refused, RetryClass::No, what)
 }
+
+#[cfg(test)]
+#[path = "tests/exchange.rs"]
+mod tests;

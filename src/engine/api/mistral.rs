@@ -68,3 +68,7 @@ pub(super) fn whole(body: &Value, draft: &mut Draft) -> Result<(), Failure> {
 pub(super) fn piece(frame: &Frame<'_>, draft: &mut Draft) -> Result<Flow, Failure> {
     openai_chat::piece(frame, draft)
 }
+
+#[cfg(test)]
+#[path = "tests/mistral.rs"]
+mod tests;

@@ -9,6 +9,7 @@ pub mod preset;
 mod anthropic;
 mod bedrock;
 mod dialect;
+mod echo;
 mod fault;
 mod forced;
 mod frames;

@@ -29,3 +29,7 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
     let framing = openai_chat::streaming(spec, &mut body);
     Ok(Wire { path: preset::api_path(spec, "/completions"), headers: Vec::new(), body, framing })
 }
+
+#[cfg(test)]
+#[path = "tests/openai_completions.rs"]
+mod tests;

@@ -424,3 +424,7 @@ pub fn path_of(preset: Preset, host: &str) -> &'static str {
     };
     if preset == Preset::OpenaiCompatible && !private { "managed API" } else { of(preset).path }
 }
+
+#[cfg(test)]
+#[path = "tests/preset.rs"]
+mod tests;

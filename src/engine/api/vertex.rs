@@ -21,3 +21,7 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
     let path = format!("{publisher}/models/{}:{verb}", spec.model);
     Ok(Wire { path, headers: Vec::new(), body, framing })
 }
+
+#[cfg(test)]
+#[path = "tests/vertex.rs"]
+mod tests;
