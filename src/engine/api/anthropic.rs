@@ -52,7 +52,7 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
     body.insert("stream".to_owned(), ask.spec.stream.into());
     let own = ask.spec.headers.keys().any(|name| name.eq_ignore_ascii_case(VERSION.0));
     Ok(Wire {
-        path: if ask.spec.base_url.ends_with("/v1") { "/messages" } else { "/v1/messages" }.to_owned(),
+        path: if ask.spec.base_url.trim_end_matches('/').ends_with("/v1") { "/messages" } else { "/v1/messages" }.to_owned(),
         headers: if own { Vec::new() } else { vec![(VERSION.0, VERSION.1.to_owned())] },
         body,
         framing: if ask.spec.stream { Framing::Sse } else { Framing::Whole },

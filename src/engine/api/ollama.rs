@@ -46,7 +46,7 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
     body.insert("shift".to_owned(), false.into());
     body.insert("keep_alive".to_owned(), KEEP_ALIVE.into());
     body.insert("options".to_owned(), options(ask.spec, generation).into());
-    let folder = if ask.spec.base_url.ends_with("/api") { "" } else { "/api" };
+    let folder = if ask.spec.base_url.trim_end_matches('/').ends_with("/api") { "" } else { "/api" };
     let framing = if ask.spec.stream { Framing::Lines } else { Framing::Whole };
     Ok(Wire { path: format!("{folder}/{verb}"), headers: Vec::new(), body, framing })
 }
@@ -100,7 +100,7 @@ fn options(spec: &ApiSpec, generation: &Generation) -> Map<String, Value> {
     set("presence_penalty", 0.0.into());
     set("frequency_penalty", 0.0.into());
     // The server keeps seeds in 32 bits, and the largest of them means another one each time.
-    set("seed", (generation.seed & 0x7FFF_FFFF).into());
+    set("seed", ((generation.seed ^ generation.seed >> 32) & 0x7FFF_FFFF).into());
     set("stop", json!(generation.stop));
     if let Some(context) = context(spec) {
         set("num_ctx", context.into());
@@ -198,7 +198,7 @@ mod tests {
 
     fn generation() -> Generation {
         let stop = vec!["\n".to_owned(), "user:".to_owned()];
-        Generation { max_tokens: 100, stop, temperature: 0.8, top_p: 0.9, seed: 0x1_8000_002A }
+        Generation { max_tokens: 100, stop, temperature: 0.8, top_p: 0.9, seed: 0x1_8000_002B }
     }
 
     fn written(request: &Request, spec: &ApiSpec) -> (Wire, String) {
