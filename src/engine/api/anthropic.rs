@@ -73,7 +73,7 @@ pub(super) fn whole(body: &Value, draft: &mut Draft) -> Result<(), Failure> {
     for block in content {
         begin(block, draft);
     }
-    stop(&body["stop_reason"], draft)
+    stop(body, draft)
 }
 
 /// Reads one event of a streamed answer. Events of other types than are known here bring nothing, as the service asks.
@@ -99,19 +99,13 @@ pub(super) fn piece(frame: &Frame<'_>, draft: &mut Draft) -> Result<Flow, Failur
         }
         "message_delta" => {
             count(&event["usage"], draft);
-            stop(&event["delta"]["stop_reason"], draft)?;
+            stop(&event["delta"], draft)?;
         }
         "message_stop" => return Ok(Flow::Done),
         "error" => return Err(fault(&event).unwrap_or_else(|| malformed("an error without a word"))),
         _ => {}
     }
     Ok(Flow::More)
-}
-
-/// What an error's body says.
-pub(super) fn message(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    body["error"]["message"].as_str().map(str::to_owned)
 }
 
 /// A block of content as it begins: complete in a whole answer, mostly empty in a stream. Thoughts are no part of an answer.
@@ -140,9 +134,11 @@ fn count(usage: &Value, draft: &mut Draft) {
     sum.completion = told("output_tokens").unwrap_or(sum.completion);
 }
 
-fn stop(reason: &Value, draft: &mut Draft) -> Result<(), Failure> {
-    draft.finish = Some(match reason.as_str() {
+/// Why it stopped. llama.cpp's server, which speaks this dialect too, calls a stop text the end of a turn, but names the text.
+fn stop(told: &Value, draft: &mut Draft) -> Result<(), Failure> {
+    draft.finish = Some(match told["stop_reason"].as_str() {
         None => return Ok(()),
+        Some("end_turn") if told["stop_sequence"].is_string() => Finish::Stop,
         Some("end_turn" | "tool_use") => Finish::End,
         Some("stop_sequence") => Finish::Stop,
         Some("max_tokens" | "model_context_window_exceeded") => Finish::Length,
@@ -162,7 +158,7 @@ fn fault(body: &Value) -> Option<Failure> {
     let (cause, retry) = match kind {
         "rate_limit_error" | "overloaded_error" => (CauseKind::Limited, RetryClass::Busy),
         "timeout_error" => (CauseKind::Timeout, RetryClass::Transient),
-        "api_error" => (CauseKind::Transport, RetryClass::Transient),
+        "api_error" | "server_error" => (CauseKind::Transport, RetryClass::Transient),
         _ => (CauseKind::Refused, RetryClass::No),
     };
     let said = error["message"].as_str().unwrap_or_default();
@@ -291,6 +287,8 @@ mod tests {
         ] {
             assert_eq!(read(&body(&format!("{reason:?}"))).unwrap().finish, Some(finish), "{reason}");
         }
+        let named = r#"{"content":[],"model":"m","stop_reason":"end_turn","stop_sequence":"\n","usage":{"output_tokens":1}}"#;
+        assert_eq!(read(named).unwrap().finish, Some(Finish::Stop));
         let refusal = read(&body("\"refusal\"")).unwrap().finish().unwrap_err();
         assert_eq!(refusal.kind, CauseKind::Filtered);
         assert_eq!(read(&body("null")).unwrap().finish().unwrap_err().kind, CauseKind::Malformed);
@@ -366,14 +364,12 @@ mod tests {
         ];
         for (kind, cause, retry) in cases {
             let body = format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"Too bad"}},"request_id":"req_1"}}"#);
-            assert_eq!(message(body.as_bytes()).as_deref(), Some("Too bad"));
             let whole = read(&body).unwrap_err();
             let stream = format!("event: error\ndata: {body}\n\n");
             let streamed = read_in_pieces(Framing::Sse, stream.as_bytes(), piece).unwrap_err();
             assert_eq!((whole.kind, whole.retry), (cause, retry), "{kind}");
             assert_eq!(whole, streamed);
         }
-        assert_eq!(message(b"<html>"), None);
         assert_eq!(read("[]").unwrap_err().kind, CauseKind::Malformed);
     }
 }

@@ -103,12 +103,6 @@ pub(super) fn piece(frame: &Frame<'_>, draft: &mut Draft) -> Result<Flow, Failur
     Ok(Flow::More)
 }
 
-/// What an error's body says.
-pub(super) fn message(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    told(&body).map(str::to_owned)
-}
-
 /// The class of an error by its name: the header `x-amzn-errortype`, a body's `__type` or an exception in a stream, with or
 /// without the namespace in front and the address behind that some of them carry.
 pub(super) fn class(name: &str) -> (CauseKind, RetryClass) {
@@ -325,8 +319,8 @@ mod tests {
         let draft = read(concat!(
             r#"{"metrics":{"latencyMs":551},"output":{"message":{"content":["#,
             r#"{"reasoningContent":{"reasoningText":{"text":"Hm."}}},{"text":"Bonjour"},{"text":" !"}],"role":"assistant"}},"#,
-            r#""stopReason":"end_turn","usage":{"cacheReadInputTokens":30,"cacheWriteInputTokens":5,"inputTokens":10,"outputTokens":4,"#,
-            r#""totalTokens":49}}"#,
+            r#""stopReason":"end_turn","usage":{"cacheReadInputTokens":30,"cacheWriteInputTokens":5,"inputTokens":10,"#,
+            r#""outputTokens":4,"totalTokens":49}}"#,
         ))
         .unwrap();
         assert_eq!(draft.served.usage, Some(Usage { prompt: 45, completion: 4, cached: 30 }));
@@ -404,9 +398,9 @@ mod tests {
         ] {
             assert_eq!(class(name), (cause, retry), "{name}");
         }
-        let validation = br#"{"message":"The provided model identifier is invalid."}"#;
-        assert_eq!(message(validation).as_deref(), Some("The provided model identifier is invalid."));
-        assert_eq!(message(br#"{"Message":"User is not authorized"}"#).as_deref(), Some("User is not authorized"));
+        let denied = read(r#"{"Message":"User is not authorized"}"#).unwrap_err();
+        assert_eq!((denied.kind, denied.retry), (CauseKind::Refused, RetryClass::No));
+        assert!(denied.message.ends_with("User is not authorized"), "{denied}");
         let unknown = r#"{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}"#;
         assert_eq!(read(unknown).unwrap_err().kind, CauseKind::Refused);
         assert_eq!(read("{}").unwrap_err().kind, CauseKind::Malformed);

@@ -67,12 +67,6 @@ pub(super) fn piece(frame: &Frame<'_>, draft: &mut Draft) -> Result<Flow, Failur
     read(&serde_json::from_slice(frame.data).map_err(malformed)?, draft)
 }
 
-/// What an error's body says.
-pub(super) fn message(body: &[u8]) -> Option<String> {
-    let body: Value = serde_json::from_slice(body).ok()?;
-    told(body.get("error")?).map(str::to_owned)
-}
-
 /// Notes that the prompt filled the context: a server that cuts prompts has cut this one. Only where the plan says how large
 /// the context is: its server's `context`, or `options.num_ctx` among its extra members.
 pub(super) fn note_cut(spec: &ApiSpec, served: &mut Served) {
@@ -86,7 +80,7 @@ fn context(spec: &ApiSpec) -> Option<u64> {
     asked.or_else(|| spec.server.as_ref().and_then(|server| server.context).map(u64::from))
 }
 
-/// Every option that changes an answer: a model's own file has others for those that are left out. Those of the plan come last.
+/// Every option that changes an answer: a model's own file has others for those that are left out.
 fn options(spec: &ApiSpec, generation: &Generation) -> Map<String, Value> {
     let mut options = Map::new();
     let mut set = |name: &str, value: Value| options.insert(name.to_owned(), value);
@@ -102,11 +96,8 @@ fn options(spec: &ApiSpec, generation: &Generation) -> Map<String, Value> {
     // The server keeps seeds in 32 bits, and the largest of them means another one each time.
     set("seed", ((generation.seed ^ generation.seed >> 32) & 0x7FFF_FFFF).into());
     set("stop", json!(generation.stop));
-    if let Some(context) = context(spec) {
+    if let Some(context) = spec.server.as_ref().and_then(|server| server.context) {
         set("num_ctx", context.into());
-    }
-    if let Some(Value::Object(asked)) = spec.extra.get("options") {
-        options.extend(asked.clone());
     }
     options
 }
@@ -244,15 +235,14 @@ mod tests {
         let messages = vec![message("system", "Be brief."), message("user", "why is the sky blue?")];
         let tools = vec![serde_json::from_str(tool).unwrap()];
         let request = Request::Chat { messages, tools, generation: generation() };
-        let (wire, body) = written(&request, &spec(&json!({ "options": { "num_ctx": 8192, "min_p": 0.1 } }), true));
+        let (wire, body) = written(&request, &spec(&json!({}), true));
         let expected = format!(
             concat!(
                 r#"{{"model":"llama3.2","messages":[{{"role":"system","content":"Be brief."}},"#,
                 r#"{{"role":"user","content":"why is the sky blue?"}}],"tools":[{}],"stream":true,"#,
-                r#""truncate":false,"shift":false,"keep_alive":"30m","options":{},"num_ctx":8192}}}}"#,
+                r#""truncate":false,"shift":false,"keep_alive":"30m","options":{}}}}}"#,
             ),
-            tool,
-            OPTIONS.replace(r#""min_p":0.0"#, r#""min_p":0.1"#),
+            tool, OPTIONS,
         );
         assert_eq!(body, expected);
         assert_eq!((wire.path.as_str(), wire.framing), ("/api/chat", Framing::Lines));
@@ -341,11 +331,9 @@ mod tests {
             ("llama runner process has terminated: exit status 2", CauseKind::Transport, RetryClass::Transient),
         ] {
             let body = json!({ "error": said }).to_string();
-            assert_eq!(message(body.as_bytes()).as_deref(), Some(said));
             let failure = read_whole(&body).unwrap_err();
             assert_eq!((failure.kind, failure.retry), (cause, retry), "{said}");
         }
-        assert_eq!(message(br#"{"done":true}"#), None);
     }
 
     #[test]
