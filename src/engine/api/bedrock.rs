@@ -18,13 +18,15 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
     // Without a limit the model's own is reserved for every request, and fewer fit into the account's quota.
     inference.insert("maxTokens".to_owned(), generation.max_tokens.into());
     inference.insert("temperature".to_owned(), generation.temperature.into());
+    let is_anthropic = ask.spec.model.contains("anthropic.");
     // Anthropic's models since Claude Opus 4.1 refuse a request with both; 1 cuts nothing off.
-    if generation.top_p < 1.0 || !ask.spec.model.contains("anthropic.") {
+    if generation.top_p < 1.0 || !is_anthropic {
         inference.insert("topP".to_owned(), generation.top_p.into());
     }
-    // Models that know no stop texts refuse the field, were it empty.
-    if !generation.stop.is_empty() {
-        inference.insert("stopSequences".to_owned(), json!(generation.stop));
+    // Models that know no stop texts refuse the field; to the others none is the same as an empty one.
+    let stop = if is_anthropic { talk.stop() } else { generation.stop.iter().map(String::as_str).collect() };
+    if !stop.is_empty() {
+        inference.insert("stopSequences".to_owned(), json!(stop));
     }
     let mut body = Map::new();
     body.insert("messages".to_owned(), turns(&talk.turns));
@@ -294,6 +296,8 @@ mod tests {
         assert_eq!(wire.framing, Framing::AwsEvents);
         let config = r#""inferenceConfig":{"maxTokens":64,"temperature":0.0,"topP":1.0}"#;
         assert_eq!(body, format!(r#"{{"messages":[{{"role":"user","content":[{{"text":"2+2="}}]}}],{config}}}"#));
+        let stop = Generation { stop: vec!["\n".to_owned()], ..generation() };
+        let request = Request::Generate { prompt: "2+2=".to_owned(), generation: stop };
         let (_, body) = written(&request, "eu.anthropic.claude-sonnet-4-5-20250929-v1:0", true);
         assert!(body.ends_with(r#""inferenceConfig":{"maxTokens":64,"temperature":0.0}}"#), "{body}");
     }

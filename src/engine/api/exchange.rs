@@ -109,6 +109,15 @@ impl Draft {
         &mut self.calls[place]
     }
 
+    /// Cuts the text at the first of the request's stop texts: not every service takes them all, and some leave them in.
+    pub fn cut(&mut self, stops: &[String]) {
+        let found = stops.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| self.text.find(stop.as_str())).min();
+        if let Some(end) = found {
+            self.text.truncate(end);
+            self.finish = self.finish.and(Some(Finish::Stop));
+        }
+    }
+
     /// The complete answer. Where tools were called, its text is the first call as `{"name": …, "arguments": …}`, as a
     /// tool-call scorer reads it; with several calls, a list of them.
     ///

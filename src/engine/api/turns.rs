@@ -54,6 +54,12 @@ impl<'a> Talk<'a> {
         }
         Ok(talk)
     }
+
+    /// The stop texts that Anthropic's models take: none of white space alone. At the others an answer is cut here
+    /// ([`Draft::cut`](super::exchange::Draft::cut)).
+    pub(super) fn stop(&self) -> Vec<&'a str> {
+        self.generation.stop.iter().map(String::as_str).filter(|stop| !stop.trim().is_empty()).collect()
+    }
 }
 
 type Divided<'a> = (Option<String>, Vec<(&'a str, &'a str)>);

@@ -62,3 +62,18 @@ fn arguments_that_are_no_json_reach_the_scorer_as_they_are() {
     let Answer::Text { text, .. } = draft.finish().unwrap().answer else { panic!("text") };
     assert_eq!(text, r#"{"name": "f", "arguments": {"a": }"#);
 }
+
+#[test]
+fn a_text_ends_before_the_first_stop_text_in_it() {
+    let read = |text: &str, finish, stops: &[&str]| {
+        let mut draft = Draft { text: text.to_owned(), finish, ..Draft::default() };
+        draft.cut(&stops.iter().map(|&stop| stop.to_owned()).collect::<Vec<_>>());
+        (draft.text, draft.finish)
+    };
+    let (end, length) = (Some(Finish::End), Some(Finish::Length));
+    assert_eq!(read("é4\n\nQ: 5", length, &["Q:", "\n"]), ("é4".to_owned(), Some(Finish::Stop)));
+    assert_eq!(read("4", end, &["\n", ""]), ("4".to_owned(), end));
+    assert_eq!(read("\n4", end, &["\n"]), (String::new(), Some(Finish::Stop)));
+    // A response that broke off stays one, whatever its text holds.
+    assert_eq!(read("4\n", None, &["\n"]), ("4".to_owned(), None));
+}
