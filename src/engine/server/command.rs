@@ -27,25 +27,27 @@ impl CommandLine {
     /// The command of a plan's server; `trained` is the model's own context, where it is known.
     ///
     /// A command that says where `{port}` goes is taken as it is. Otherwise it is llama-server (the program's path, or
-    /// nothing for the one on the search path), and the flags are put behind it.
+    /// nothing for the one on the search path), and the flags for the plan's settings are put behind it.
     ///
     /// # Errors
-    /// A command without `{port}` for another server than llama-server, and llama-server without a model.
+    /// A command without `{port}` for a server whose flags aren't known, settings beside a command that is taken as it is,
+    /// and a model that isn't there.
     pub(super) fn new(spec: &ApiSpec, server: &ServerSpec, trained: Option<usize>) -> Result<Self, String> {
         let whole = server.command.iter().any(|word| word.contains("{port}"));
-        if !whole && spec.preset != Preset::LlamaServer {
-            return Err(format!("only llama-server's flags are known; that of `{}` must say `{{port}}`", spec.preset.word()));
-        }
         let named = server.command.iter().chain(&server.args).any(|word| word.contains("{model}"));
         if server.model.is_none() && named {
             return Err("it says `{model}`, and no model file is named".into());
         }
         let mut words = server.command.clone();
-        if !whole {
+        if whole {
+            unused(server)?;
+        } else if spec.preset == Preset::LlamaServer {
             if words.is_empty() {
                 words.push("llama-server".into());
             }
             words.extend(flags(spec, server, trained)?);
+        } else {
+            return Err(format!("the flags of `{}` are not known here: it must say `{{port}}`", spec.preset.word()));
         }
         words.extend(server.args.iter().cloned());
         Ok(Self { words, known: !whole })
@@ -94,15 +96,31 @@ impl CommandLine {
     }
 }
 
+/// Refuses settings that a command of the plan's own would leave without effect.
+fn unused(server: &ServerSpec) -> Result<(), String> {
+    let given = [
+        ("context", server.context.is_some()),
+        ("parallel", server.parallel.is_some()),
+        ("threads", server.threads.is_some()),
+        ("kv_cache", server.kv_cache.is_some()),
+    ];
+    match given.into_iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((key, _)) => {
+            Err(format!("it says `{{port}}`, so it is taken as it is, and `{key}` has no effect: write it into it"))
+        }
+    }
+}
+
 /// llama-server's flags for what a plan says.
 fn flags(spec: &ApiSpec, server: &ServerSpec, trained: Option<usize>) -> Result<Vec<String>, String> {
     if server.model.is_none() {
         return Err("llama-server needs a model file".into());
     }
-    // One request at a time, unless the plan wants more: requests that are computed together may change each other's sums.
-    let parallel = server.parallel.unwrap_or(1).max(1);
     let mut flags: Vec<String> = ["--model", "{model}", "--host", "{host}", "--port", "{port}"].map(str::to_owned).into();
     let mut say = |flag: &str, value: String| flags.extend([flag.to_owned(), value]);
+    // One request at a time, unless the plan wants more: requests that are computed together may change each other's sums.
+    let parallel = server.parallel.unwrap_or(1).max(1);
     // The server divides its context among its slots.
     let context = server.context.map(u64::from).or_else(|| trained.filter(|_| parallel > 1).map(|context| context as u64));
     say("--ctx-size", context.map_or(0, |context| context * u64::from(parallel)).to_string());
@@ -171,10 +189,13 @@ mod tests {
 
     #[test]
     fn commands_that_cannot_work_are_refused_before_anything_starts() {
-        let error = CommandLine::new(&spec("vllm"), &server(&["vllm", "serve"]), None).expect_err("no port");
-        assert!(error.contains("`vllm` must say `{port}`"), "{error}");
+        let error = CommandLine::new(&spec("openai-compatible"), &server(&["serve"]), None).expect_err("no port");
+        assert!(error.contains("`openai-compatible` are not known here: it must say `{port}`"), "{error}");
+        let ignored = ServerSpec { kv_cache: Some("q8_0".into()), ..server(&["llama-server", "--port={port}"]) };
+        let error = CommandLine::new(&spec("llama-server"), &ignored, None).expect_err("no effect");
+        assert!(error.contains("`kv_cache` has no effect"), "{error}");
         let none = ServerSpec { model: None, ..server(&[]) };
-        assert!(CommandLine::new(&spec("llama-server"), &none, None).expect_err("no model").contains("needs a model file"));
+        assert!(CommandLine::new(&spec("llama-server"), &none, None).expect_err("no model").contains("needs a model"));
         let none = ServerSpec { model: None, ..server(&["x", "{port}", "{model}"]) };
         assert!(CommandLine::new(&spec("vllm"), &none, None).expect_err("no model").contains("{model}"));
     }
