@@ -60,14 +60,17 @@ impl Crew {
         tokio::try_join!(crowds, others).map(|_| ())
     }
 
-    /// Sends everybody home who was asked to end; the trouble that one of them had.
-    pub(super) async fn dismiss(mut self) -> Option<Trouble> {
+    /// Sends everybody home who was asked to end; the trouble that one of them had, or the last panic.
+    pub(super) async fn dismiss(mut self) -> Result<Option<Trouble>, JoinError> {
         self.others.abort_all();
+        let mut panic = None;
         while let Some(ended) = self.crowds.join_next().await {
-            // A panic was told before, and ended the run.
-            self.trouble = ended.ok().and_then(Result::ok).flatten().or(self.trouble);
+            match ended.flatten() {
+                Ok(trouble) => self.trouble = trouble.or(self.trouble),
+                Err(error) => panic = Some(error),
+            }
         }
-        self.trouble
+        panic.map_or(Ok(self.trouble), Err)
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::settling::Settling;
 use super::spend::Till;
-use super::{Clock, StopHandle, Summary};
+use super::{Clock, Summary};
 use crate::domain::Outcome;
 use crate::event::{Event, EventKind, Sink, SinkError};
 
@@ -35,9 +35,7 @@ pub(super) struct Dispatcher {
     /// Who is asked no more of what.
     pub(super) settling: Settling,
     /// What the answers cost.
-    pub(super) till: Till,
-    /// Asks the workers to end when the money is spent.
-    pub(super) own: Arc<StopHandle>,
+    pub(super) till: Arc<Till>,
 }
 
 impl Dispatcher {
@@ -61,16 +59,13 @@ impl Dispatcher {
                 }
             }
             self.summary.saved = self.settling.saved();
-            self.summary.spent = self.till.spent();
-            if self.till.is_out() {
-                self.own.drain();
-            }
             if closed && self.summary.left() == 0 {
                 let Summary { scored, unscored, .. } = self.summary;
                 self.number(EventKind::RunFinished { scored, unscored }, &mut events);
             }
             self.deliver(&events)?;
             if closed {
+                self.summary.spent = self.till.spent();
                 self.summary.broke = self.till.is_out() && self.summary.left() > 0;
                 return Ok(self.summary);
             }
@@ -81,8 +76,7 @@ impl Dispatcher {
     /// the next one that is.
     fn number(&mut self, kind: EventKind, events: &mut Vec<Event>) {
         let settled = match &kind {
-            EventKind::UnitFinished { unit, outcome, served, .. } => {
-                self.till.add(&unit.subject, served.as_deref());
+            EventKind::UnitFinished { unit, outcome, .. } => {
                 match **outcome {
                     Outcome::Scored { .. } => self.summary.scored += 1,
                     Outcome::Unscored { .. } => self.summary.unscored += 1,

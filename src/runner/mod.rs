@@ -60,20 +60,19 @@ pub async fn run(
 ) -> Result<Summary, RunError> {
     check(&work)?;
     let marks = marks(&work);
-    let till = Till::new(&work, options.spending.as_ref());
-    let Opening { events, next, done, summary, finished, settling, till } = Opening::of(&mut work, start, till)?;
+    let own = Arc::new(self::stop().0);
+    let till = Arc::new(Till::new(&work, options.spending.as_ref(), Arc::clone(&own)));
+    let Opening { events, next, done, summary, finished, settling } = Opening::of(&mut work, start, &till)?;
     if finished {
         return Ok(summary);
     }
     let (sender, inbox) = mpsc::channel(QUEUE);
-    let (own, _) = self::stop();
-    let (own, ends) = (Arc::new(own), settling.ends());
-    let stop = stop.or(&own);
+    let (stop, ends) = (stop.or(&own), settling.ends());
     let clock = Arc::clone(&options.clock);
-    let mut dispatcher = begin(Dispatcher { sinks, clock, next, summary, settling, till, own: Arc::clone(&own) }, inbox)?;
+    let mut dispatcher = begin(Dispatcher { sinks, clock, next, summary, settling, till: Arc::clone(&till) }, inbox)?;
     // A send that fails means that a sink failed; the dispatcher's own word, awaited below, says how.
     let _ = sender.send(Message::Events(events)).await;
-    let stage = Arc::new(Stage { work, options, stop: stop.clone(), done, ends, marks, events: sender.clone() });
+    let stage = Arc::new(Stage { work, options, stop: stop.clone(), done, ends, marks, till, events: sender.clone() });
     let mut crew = Crew::hire(&stage);
     drop(stage);
     let ended = tokio::select! {
@@ -86,8 +85,7 @@ pub async fn run(
     let trouble = crew.dismiss().await;
     let _ = sender.send(Message::Close).await;
     let summary = said(dispatcher.await)?;
-    ended.map_err(|error| broken(&error))?;
-    match trouble {
+    match ended.and(trouble).map_err(|error| broken(&error))? {
         Some(trouble) if summary.left() > 0 => Err(trouble.ends(summary.left())),
         _ => Ok(summary),
     }

@@ -32,8 +32,6 @@ pub(super) struct Opening {
     pub(super) finished: bool,
     /// Who is asked no more of what.
     pub(super) settling: Settling,
-    /// What the answers cost.
-    pub(super) till: Till,
 }
 
 /// What an earlier part of the run recorded.
@@ -48,7 +46,7 @@ struct Past {
 
 impl Opening {
     /// Works out what is done and what is still to be recorded.
-    pub(super) fn of(work: &mut Work, start: Start, till: Till) -> Result<Self, RunError> {
+    pub(super) fn of(work: &mut Work, start: Start, till: &Till) -> Result<Self, RunError> {
         let referees = std::mem::take(&mut work.referees);
         let settling = Settling::new(work, referees);
         let mut opening = Self {
@@ -58,7 +56,6 @@ impl Opening {
             summary: Summary { units: settling.units(), ..Summary::default() },
             finished: false,
             settling,
-            till,
         };
         let mut past = Past::default();
         match start {
@@ -66,7 +63,7 @@ impl Opening {
             Start::Resume(events) => {
                 unchanged(&events, &work.seats)?;
                 for event in events {
-                    opening.past(event, &mut past);
+                    opening.past(event, &mut past, till);
                 }
                 opening.events.push(EventKind::RunResumed { done: opening.done.len() });
             }
@@ -79,12 +76,12 @@ impl Opening {
         });
         opening.events.extend(open);
         opening.summary.saved = opening.settling.saved();
-        opening.summary.spent = opening.till.spent();
+        opening.summary.spent = till.spent();
         Ok(opening)
     }
 
     /// Takes an event of the past into account.
-    fn past(&mut self, event: Event, past: &mut Past) {
+    fn past(&mut self, event: Event, past: &mut Past, till: &Till) {
         self.next = event.seq + 1;
         match event.kind {
             EventKind::UnitFinished { unit, outcome, served, .. } => {
@@ -94,7 +91,7 @@ impl Opening {
                 };
                 if !self.done.contains(&unit) {
                     *counted += 1;
-                    self.till.add(&unit.subject, served.as_deref());
+                    till.add(&unit.subject, served.as_deref());
                     past.settled.extend(self.settling.note(&unit, &outcome));
                     self.done.insert(unit);
                 }

@@ -11,6 +11,7 @@ use super::dispatch::Message;
 use super::judge::judge;
 use super::repeat::on_pass;
 use super::settling::Ends;
+use super::spend::Till;
 use super::{Options, Stop, Work};
 use crate::domain::{Outcome, Request, Sample, Served, UnitKey};
 use crate::engine::Reply;
@@ -32,6 +33,8 @@ pub(super) struct Stage {
     pub(super) ends: Arc<Ends>,
     /// By task: where to wait for word whether somebody is settled; none where nobody can be.
     pub(super) marks: Vec<Option<BTreeSet<usize>>>,
+    /// What the answers cost.
+    pub(super) till: Arc<Till>,
     pub(super) events: mpsc::Sender<Message>,
 }
 
@@ -99,7 +102,9 @@ impl Stage {
         (outcome, served): (Box<Outcome>, Option<Box<Served>>),
         took: Duration,
     ) -> EventKind {
-        EventKind::UnitFinished { unit: self.unit(turn, task, sample), outcome, micros: took.as_micros() as u64, served }
+        let unit = self.unit(turn, task, sample);
+        self.till.add(&unit.subject, served.as_deref());
+        EventKind::UnitFinished { unit, outcome, micros: took.as_micros() as u64, served }
     }
 
     /// Asks an engine by one of its two ways, with this run's patience.

@@ -39,7 +39,12 @@ impl StopHandle {
 
     /// Asks the run to end after what is under way, however often it is asked that.
     pub(super) fn drain(&self) {
-        self.0.send_modify(|urgency| *urgency = (*urgency).max(Urgency::Drain));
+        // Those who listen later see it, too.
+        self.0.send_if_modified(|urgency| {
+            let is_new = *urgency < Urgency::Drain;
+            *urgency = (*urgency).max(Urgency::Drain);
+            is_new
+        });
     }
 
     /// Asks the run to end at once.

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Group;
 use super::budget::Budget;
 use super::fleet::Fleet;
-use super::gate::{Gate, Pass};
+use super::gate::{Gate, Pass, Size};
 use super::order::{Order, Unit};
 use super::times::Times;
 use super::waiting::Waiting;
@@ -46,6 +46,15 @@ struct Outlook {
     left: bool,
 }
 
+/// What may be sent next.
+#[derive(Clone, Copy)]
+enum Next {
+    /// A second request for a flight that is late.
+    Twin(u64, Unit),
+    Again(Unit),
+    New(Unit),
+}
+
 /// One endpoint's requests, and everything about what is sent next.
 pub(in crate::runner) struct Crowd {
     pub(super) stage: Arc<Stage>,
@@ -58,6 +67,8 @@ pub(in crate::runner) struct Crowd {
     pub(super) times: Times,
     /// When it is next looked for late requests.
     sweep: Option<Instant>,
+    /// Requests that are to get a twin, the oldest last.
+    late: Vec<u64>,
     pub(super) outbox: Vec<EventKind>,
     announced: HashSet<(usize, usize)>,
     /// Whether nothing more is sent, since the run was asked to stop.
@@ -76,6 +87,7 @@ impl Crowd {
             fleet: Fleet::default(),
             times: Times::default(),
             sweep: group.hedge.then(|| now + SWEEP),
+            late: Vec::new(),
             outbox: Vec::new(),
             announced: HashSet::new(),
             draining: false,
@@ -91,7 +103,7 @@ impl Crowd {
     /// A panic of the engine or of a scorer; what was answered before is told first.
     pub(in crate::runner) async fn work(mut self) -> Result<Option<Trouble>, JoinError> {
         let ended = self.serve().await;
-        self.gather();
+        self.gather().await;
         if !self.outbox.is_empty() {
             // A dispatcher that is gone says itself why.
             let _ = self.stage.events.send(Message::Events(std::mem::take(&mut self.outbox))).await;
@@ -105,6 +117,10 @@ impl Crowd {
         let (mut drain, mut at_once) = (pin!(stop.drain()), pin!(stop.at_once()));
         loop {
             word.mark_unchanged();
+            if !self.draining && stop.asked() {
+                self.draining = true;
+                self.waiting.clear();
+            }
             let outlook = if self.draining || self.trouble.is_some() { Outlook::default() } else { self.fill(Instant::now()) };
             if self.fleet.is_empty() && self.outbox.is_empty() && !outlook.left {
                 return Ok(());
@@ -113,10 +129,7 @@ impl Crowd {
             tokio::select! {
                 biased;
                 () = &mut at_once => return Ok(()),
-                () = &mut drain, if !self.draining => {
-                    self.draining = true;
-                    self.waiting.clear();
-                }
+                () = &mut drain, if !self.draining => {}
                 room = events.reserve(), if !self.outbox.is_empty() => match room {
                     Ok(room) => room.send(Message::Events(std::mem::take(&mut self.outbox))),
                     Err(_) => return Ok(()),
@@ -138,27 +151,15 @@ impl Crowd {
         self.look_for_late(now);
         while self.outbox.len() < OUTBOX {
             let ahead = self.is_ahead();
-            let ready = self.waiting.peek(now);
-            let Some(unit) = ready.or_else(|| self.order.peek(&self.stage).filter(|_| !ahead)) else {
+            let Some(next) = self.next(now, ahead) else {
                 let at = [self.waiting.due(), self.sweep()].into_iter().flatten().min();
                 return Outlook { at, word: ahead, left: ahead || !self.waiting.is_empty() };
             };
-            if ready.is_some() && unit.sample >= self.stage.ends.after(unit.turn.0, unit.task) {
-                // It was settled while this waited.
-                self.waiting.pop();
-                continue;
-            }
+            let (Next::Twin(_, unit) | Next::Again(unit) | Next::New(unit)) = next;
             let size = self.gate.size(&self.stage.samples(unit.task)[unit.sample].request);
             let at = match self.gate.pass(now, self.fleet.len(), size) {
                 Pass::Go => {
-                    if ready.is_some() {
-                        self.waiting.pop()
-                    } else {
-                        self.order.step(&self.stage)
-                    }
-                    self.announce(unit);
-                    let stamp = self.gate.sent(now, size);
-                    self.fleet.launch(&self.stage, unit, stamp);
+                    self.send(next, size, now);
                     now = Instant::now();
                     continue;
                 }
@@ -168,6 +169,46 @@ impl Crowd {
             return Outlook { at: at.into_iter().chain(self.sweep()).min(), word: false, left: true };
         }
         Outlook { at: None, word: false, left: true }
+    }
+
+    /// What is sent next: a late request's twin, a unit whose wait is over, or a new one where others are not too far behind.
+    fn next(&mut self, now: Instant, ahead: bool) -> Option<Next> {
+        while let Some(&flight) = self.late.last() {
+            match self.fleet.unit(flight) {
+                Some(unit) => return Some(Next::Twin(flight, unit)),
+                None => self.late.pop(),
+            };
+        }
+        while let Some(unit) = self.waiting.peek(now) {
+            if unit.sample < self.stage.ends.after(unit.turn.0, unit.task) {
+                return Some(Next::Again(unit));
+            }
+            // It was settled while this waited.
+            self.waiting.pop();
+        }
+        self.order.peek(&self.stage).filter(|_| !ahead).map(Next::New)
+    }
+
+    fn send(&mut self, next: Next, size: Size, now: Instant) {
+        match next {
+            Next::Twin(flight, _) => {
+                self.late.pop();
+                if self.budget.spend() {
+                    let stamp = self.gate.sent(now, size);
+                    self.fleet.send(&self.stage, flight, stamp);
+                }
+                return;
+            }
+            Next::Again(_) => self.waiting.pop(),
+            Next::New(unit) => {
+                self.order.step(&self.stage);
+                self.budget.earn();
+                self.announce(unit);
+            }
+        }
+        let (Next::Twin(_, unit) | Next::Again(unit) | Next::New(unit)) = next;
+        let stamp = self.gate.sent(now, size);
+        self.fleet.launch(&self.stage, unit, stamp);
     }
 
     /// Whether the next unit is too far ahead of others that decide with it when a task ends.
@@ -182,28 +223,16 @@ impl Crowd {
         self.sweep.filter(|_| !self.fleet.is_empty())
     }
 
-    /// Gives each late request a twin, as far as limits and budget go.
+    /// Notes which requests are to get a twin.
     fn look_for_late(&mut self, now: Instant) {
-        if self.sweep.is_none_or(|sweep| now < sweep) {
-            return;
-        }
-        self.sweep = Some(now + SWEEP);
-        for flight in self.fleet.late(now, &self.times.limits()) {
-            let Some(unit) = self.fleet.unit(flight) else { continue };
-            let size = self.gate.size(&self.stage.samples(unit.task)[unit.sample].request);
-            if self.gate.pass(now, self.fleet.len(), size) != Pass::Go || !self.budget.spend() {
-                return;
-            }
-            let stamp = self.gate.sent(now, size);
-            self.fleet.send(&self.stage, flight, stamp);
+        if self.sweep.is_some_and(|sweep| now >= sweep) {
+            self.sweep = Some(now + SWEEP);
+            self.late = self.fleet.late(now, &self.times.limits());
         }
     }
 
     /// Says once for each subject and task that its units are being asked.
     fn announce(&mut self, unit: Unit) {
-        if unit.sends == 0 {
-            self.budget.earn();
-        }
         let ((seat, _), task) = (unit.turn, unit.task);
         if self.announced.insert((seat, task)) {
             let units = self.stage.samples(task).len() * self.stage.work.repeats(seat, task) as usize;

@@ -36,7 +36,7 @@ impl Crowd {
         match result {
             Ok(answered) => {
                 let usage = answered.served.as_ref().and_then(|served| served.usage);
-                self.gate.good(sent.stamp, usage, at, under_way);
+                self.gate.good(sent.stamp, usage, at);
                 self.gate.heard(answered.headroom, at, under_way);
                 if let Some(Flight { unit, .. }) = self.fleet.won(sent.flight) {
                     self.times.note(unit.turn.0, unit.task, took);
@@ -54,10 +54,11 @@ impl Crowd {
         Ok(())
     }
 
-    /// Takes in what has ended but was not heard of yet; nothing is asked again.
-    pub(super) fn gather(&mut self) {
+    /// Gives up what is under way and takes in what has ended by then; nothing is asked again.
+    pub(super) async fn gather(&mut self) {
         self.draining = true;
-        while let Some(joined) = self.fleet.ended() {
+        self.fleet.abort();
+        while let Some(joined) = self.fleet.next().await {
             // One panic ends the run already; a second one has nothing to add.
             let _ = self.hear(joined);
         }

@@ -102,6 +102,11 @@ impl Fleet {
         self.set.try_join_next_with_id()
     }
 
+    /// Gives up everything under way.
+    pub(super) fn abort(&mut self) {
+        self.set.abort_all();
+    }
+
     /// Takes a request that ended off the list.
     pub(super) fn landed(&mut self, id: Id) -> Option<Sent> {
         self.requests.remove(&id)
@@ -122,14 +127,14 @@ impl Fleet {
         if flight.under_way == 0 { self.flights.remove(&id) } else { None }
     }
 
-    /// Flights without a twin that are older than their limit, oldest first.
+    /// Flights without a twin that are older than their limit, the oldest last.
     pub(super) fn late(&self, now: Instant, limits: &HashMap<(usize, usize), Duration>) -> Vec<u64> {
         let is_late = |flight: &Flight| {
             let limit = limits.get(&(flight.unit.turn.0, flight.unit.task));
             !flight.has_twin() && limit.is_some_and(|limit| now.saturating_duration_since(flight.began) >= *limit)
         };
         let mut late: Vec<u64> = self.flights.iter().filter(|(_, flight)| is_late(flight)).map(|(id, _)| *id).collect();
-        late.sort_unstable();
+        late.sort_unstable_by(|a, b| b.cmp(a));
         late
     }
 

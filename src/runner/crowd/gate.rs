@@ -108,7 +108,7 @@ impl Gate {
             Said::Wait(until) => return Pass::Wait(until),
             Said::Hold => return Pass::Full,
         }
-        if under_way >= self.window.width() {
+        if !self.window.has_room(under_way) {
             return Pass::Full;
         }
         let needs = [size.requests.min(1.0), size.tokens];
@@ -116,7 +116,9 @@ impl Gate {
         let bucket = |bucket: &mut Option<Bucket>, need| bucket.as_mut().and_then(|bucket| bucket.wait(now, need));
         let waits = short.map(|left| left.until).filter(|until| *until > now);
         let waits = waits.chain(bucket(&mut self.requests, size.requests)).chain(bucket(&mut self.tokens, size.tokens));
-        waits.max().map_or(Pass::Go, Pass::Wait)
+        let Some(until) = waits.max() else { return Pass::Go };
+        self.window.is_idle();
+        Pass::Wait(until)
     }
 
     /// Takes note of a request that goes out now.
@@ -135,14 +137,14 @@ impl Gate {
         Stamp { round: self.window.round(), epoch: self.breaker.sent(), size }
     }
 
-    /// Takes note of an answer, with the requests still under way.
-    pub(super) fn good(&mut self, stamp: Stamp, usage: Option<Usage>, at: Instant, under_way: usize) {
+    /// Takes note of an answer, with what the service counted.
+    pub(super) fn good(&mut self, stamp: Stamp, usage: Option<Usage>, at: Instant) {
         self.goods += 1;
         self.trouble = None;
         if self.breaker.alive() {
             self.window.restart();
         }
-        self.window.grow(under_way);
+        self.window.grow();
         if let Some(usage) = usage {
             let real = (usage.prompt + usage.completion) as f64;
             if let Some(bucket) = &mut self.tokens {

@@ -15,6 +15,8 @@ pub(super) struct Window {
     most: f64,
     /// Until the endpoint first had no room: an answer makes room for one more, which doubles the window each round trip.
     doubling: bool,
+    /// Whether it was this window that held a request back last: one that is not used says nothing about a wider one.
+    limits: bool,
     /// Counts the cuts: what was sent before the last one says nothing about what is possible now.
     round: u32,
 }
@@ -23,7 +25,7 @@ impl Window {
     /// A window of at most `most`, at once where somebody stated that number.
     pub(super) fn new(most: usize, stated: bool) -> Self {
         let most = most.max(1) as f64;
-        Self { now: if stated { most } else { most.min(FIRST) }, most, doubling: true, round: 0 }
+        Self { now: if stated { most } else { most.min(FIRST) }, most, doubling: true, limits: true, round: 0 }
     }
 
     /// How many requests may be under way; at least 1.
@@ -31,15 +33,26 @@ impl Window {
         self.now as usize
     }
 
+    /// Whether there is room for one more beside those under way.
+    pub(super) fn has_room(&mut self, under_way: usize) -> bool {
+        let has_room = under_way < self.width();
+        self.limits |= !has_room;
+        has_room
+    }
+
+    /// Takes note that something else held a request back.
+    pub(super) fn is_idle(&mut self) {
+        self.limits = false;
+    }
+
     /// The round trip that a request sent now belongs to.
     pub(super) fn round(&self) -> u32 {
         self.round
     }
 
-    /// Takes note of an answer, with the requests that were under way beside it.
-    pub(super) fn grow(&mut self, under_way: usize) {
-        // A window that is not used says nothing about a wider one.
-        if under_way + 1 >= self.width() {
+    /// Takes note of an answer.
+    pub(super) fn grow(&mut self) {
+        if self.limits {
             let step = if self.doubling { 1.0 } else { (self.most * STEP).max(1.0) / self.now };
             self.now = (self.now + step).min(self.most);
         }
@@ -71,7 +84,7 @@ mod tests {
         for expected in [8, 16, 32, 64, 64] {
             assert_eq!(window.width(), expected);
             for _ in 0..window.width() {
-                window.grow(window.width());
+                window.grow();
             }
         }
     }
@@ -86,7 +99,7 @@ mod tests {
         assert_eq!(window.width(), 8);
         for expected in [9, 10, 11] {
             for _ in 0..window.width() {
-                window.grow(window.width());
+                window.grow();
             }
             assert_eq!(window.width(), expected);
         }
@@ -99,9 +112,14 @@ mod tests {
     #[test]
     fn a_window_that_is_not_used_does_not_grow() {
         let mut window = Window::new(64, false);
+        window.is_idle();
         for _ in 0..100 {
-            window.grow(3);
+            assert!(window.has_room(3));
+            window.grow();
         }
         assert_eq!(window.width(), 8);
+        assert!(!window.has_room(8));
+        window.grow();
+        assert_eq!(window.width(), 9);
     }
 }

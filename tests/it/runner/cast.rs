@@ -37,6 +37,11 @@ impl Scorer for Judge {
     }
 }
 
+/// The judge of every task here.
+pub(super) fn judge() -> Box<dyn Scorer> {
+    Box::new(Judge)
+}
+
 fn generation() -> Generation {
     Generation { max_tokens: 8, stop: vec![], temperature: 0.0, top_p: 1.0, seed: 0 }
 }
@@ -157,7 +162,7 @@ pub(super) fn work_of<E: Engine + 'static>(plan: Plan, engines: &[Arc<E>]) -> Wo
         load_ms: 3,
     };
     let seats = plan.subjects.iter().zip(engines).map(seat).collect();
-    let scorers = plan.tasks.iter().map(|_| Box::new(Judge) as Box<dyn Scorer>).collect();
+    let scorers = plan.tasks.iter().map(|_| judge()).collect();
     Work { plan: Arc::new(plan), seats, scorers, referees: Vec::new() }
 }
 

@@ -3,7 +3,11 @@
 
 mod cast;
 mod early;
+mod endpoint;
+mod limits;
+mod mixed;
 mod repeats;
+mod service;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +22,7 @@ use quantgate::engine::scripted::{Faults, ScriptedEngine};
 use quantgate::engine::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane, Reply};
 use quantgate::event::{Event, EventKind, Sink, SinkError};
 use quantgate::journal::{Journal, RunFolder, replay};
-use quantgate::runner::{Backoff, Options, RunError, Start, StopHandle, run, stop};
+use quantgate::runner::{Backoff, Options, RunError, Start, Stop, StopHandle, run, stop};
 
 #[test]
 fn a_run_tells_of_every_unit_once_in_numbers_without_gaps() {
@@ -289,6 +293,32 @@ impl Sink for Impatient {
     }
 }
 
+/// An engine that answers to its second task only after the run was asked to stop.
+struct Hesitant(Arc<ScriptedEngine>, Stop);
+
+impl Engine for Hesitant {
+    fn identity(&self) -> &Identity {
+        self.0.identity()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
+    }
+
+    fn answer<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<Result<Reply, Failure>>> {
+        Box::pin(async move {
+            if !requests.iter().all(|request| matches!(request, Request::Choice { .. })) {
+                self.1.drain().await;
+            }
+            self.0.answer(requests).await
+        })
+    }
+
+    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        self.0.distributions(texts)
+    }
+}
+
 #[test]
 fn a_run_that_is_asked_to_stop_keeps_what_was_under_way_and_goes_on_later() {
     for lane in [Lane::Shared, Lane::Own(2)] {
@@ -298,7 +328,9 @@ fn a_run_that_is_asked_to_stop_keeps_what_was_under_way_and_goes_on_later() {
         let impatient = Impatient(6, Arc::new(handle));
         let cast = || engines(|_, engine| engine.with_capabilities(|able| able.lane = lane).with_yields(3));
         let sinks: Vec<Box<dyn Sink>> = vec![Box::new(journal), Box::new(impatient)];
-        let summary = play_until(work(&cast()), fresh(), sinks, (options(), listener)).unwrap();
+        let hesitant: Vec<Arc<Hesitant>> =
+            cast().into_iter().map(|engine| Arc::new(Hesitant(engine, listener.clone()))).collect();
+        let summary = play_until(work(&hesitant), fresh(), sinks, (options(), listener)).unwrap();
         assert!(summary.left() > 0 && summary.scored >= 6, "{summary:?}");
         let before = replay(&folder.journal()).unwrap();
         assert_eq!(outcomes(&before).len(), summary.scored, "what was answered is kept");
