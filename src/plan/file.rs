@@ -8,7 +8,7 @@ use super::{Overrides, PlanErrors, api};
 use crate::suite::{Diagnostic, Document, Place, Section};
 
 /// The keys of a plan file, for readers that only look at some of them.
-pub(super) const KEYS: [&str; 8] = ["name", "suites", "seed", "reports", "cache", "canary", "variant", "spending"];
+pub(super) const KEYS: [&str; 9] = ["name", "suites", "skip", "seed", "reports", "cache", "canary", "variant", "spending"];
 
 /// A suite that the plan names.
 pub(super) struct SuiteRef {
@@ -23,6 +23,10 @@ pub(super) struct PlanFile {
     pub(super) name: String,
     pub(super) root: PathBuf,
     pub(super) suites: Vec<SuiteRef>,
+    /// Tasks that are set aside.
+    pub(super) skip: Vec<String>,
+    /// Where the plan says so.
+    pub(super) skip_place: Place,
     pub(super) seed: u64,
     pub(super) reports: PathBuf,
     pub(super) cache: PathBuf,
@@ -50,6 +54,8 @@ pub(super) fn read(path: &Path, overrides: &Overrides, faults: &mut Vec<Diagnost
     let file = PlanFile {
         name: section.required_name("name"),
         suites: suites(&section, &root, overrides),
+        skip: section.texts("skip").unwrap_or_default(),
+        skip_place: section.place_of("skip"),
         seed: overrides.seed.or(seed).unwrap_or(0),
         reports: folder("reports", &overrides.reports, "reports"),
         cache: folder("cache", &overrides.cache, "models/cache"),

@@ -1,5 +1,6 @@
 //! What will run: subjects, tasks and policy, resolved and checked before the first request.
 
+mod able;
 mod advice;
 mod api;
 mod digest;
@@ -19,6 +20,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use policy::read_policy;
+
+use tasks::Tasks;
 
 use crate::domain::{Digest, Policy, Sample, Service, Subject, SubjectName, Task, TaskCard};
 use crate::suite::{Diagnostic, Diagnostics};
@@ -101,17 +104,23 @@ impl Plan {
         }
         let mut faults = Vec::new();
         let file = file::read(path, overrides, &mut faults)?;
-        let sources = tasks::Sources { seed: file.seed, limit: overrides.limit };
+        let textual = !able::all_score(&file.cast.subjects);
+        let (limit, skip_place) = (overrides.limit, &file.skip_place);
+        let sources = tasks::Sources { skip: &file.skip, skip_place, textual, seed: file.seed, limit };
         let tasks = tasks::plan(&file.suites, sources, &mut faults);
         let policy = file.policy.unwrap_or_else(policy::unset);
         // With a suite missing, every rule for its tasks would look misspelt.
         if let Some(tasks) = &tasks {
             rules::check(&policy, &file.cast.subjects, tasks, &mut faults);
-            faults.extend(rules::nothing_gates(&policy.policy, tasks));
+            faults.extend(rules::nothing_gates(&policy.policy, &tasks.planned));
+            able::check(&file.cast, &tasks.planned, &policy.policy, &mut faults);
         }
-        let (Some(tasks), true) = (tasks, faults.is_empty()) else { return Err(Diagnostics(faults)) };
+        let (Some(Tasks { planned: tasks, textual, skipped }), true) = (tasks, faults.is_empty()) else {
+            return Err(Diagnostics(faults));
+        };
         let subjects = file.cast.subjects;
-        let warnings = advice::of(&policy.policy, &subjects, &tasks);
+        let mut warnings = able::advice(&subjects, &tasks, &textual, &skipped);
+        warnings.extend(advice::of(&policy.policy, &subjects, &tasks));
         let digest = digest::of(file.seed, &subjects, &tasks, &policy.policy);
         Ok(Self {
             name: file.name,

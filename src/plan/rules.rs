@@ -2,6 +2,7 @@
 
 use super::PlannedTask;
 use super::policy::PolicyFile;
+use super::tasks::Tasks;
 use crate::domain::{Budget, Measured, MetricKind, Policy, Subject, TaskName, TaskRule};
 use crate::suite::{Diagnostic, Place, nearest};
 
@@ -9,7 +10,7 @@ use crate::suite::{Diagnostic, Place, nearest};
 const ERRORS: &str = "error.ratio";
 
 /// Adds a fault for each rule that no task answers to, or that asks of a task what it can't give.
-pub(super) fn check(file: &PolicyFile, subjects: &[Subject], tasks: &[PlannedTask], faults: &mut Vec<Diagnostic>) {
+pub(super) fn check(file: &PolicyFile, subjects: &[Subject], tasks: &Tasks, faults: &mut Vec<Diagnostic>) {
     let places = file.task_places.iter().zip(&file.slice_places);
     for (rule, (place, slice_place)) in file.policy.tasks.iter().zip(places) {
         let Some(task) = find(&rule.task, tasks, place, faults) else { continue };
@@ -25,13 +26,13 @@ pub(super) fn check(file: &PolicyFile, subjects: &[Subject], tasks: &[PlannedTas
     for (budget, place) in file.policy.budgets.iter().zip(&file.budget_places) {
         let on = match &budget.task {
             Some(task) => find(task, tasks, place, faults).map(|task| of_task(budget, task)),
-            None => Some(of_any(budget, tasks)),
+            None => Some(of_any(budget, &tasks.planned)),
         };
         let fault = on.flatten().or_else(|| unrepeated(budget, subjects));
         faults.extend(fault.map(|fault| fault.at(place.clone())));
     }
     if let Some(place) = &file.overall_place {
-        let gating = tasks.iter().filter(|planned| gates(&file.policy, planned)).count();
+        let gating = tasks.planned.iter().filter(|planned| gates(&file.policy, planned)).count();
         if gating < 2 {
             let what = if gating == 0 { "none gates" } else { "only one gates" };
             let message = format!("`overall` is about the mean over the gating tasks, and {what}");
@@ -123,10 +124,13 @@ pub(super) fn nothing_gates(policy: &Policy, tasks: &[PlannedTask]) -> Option<Di
     (!decided).then(|| Diagnostic::new("no task gates and no metric has a budget: nothing would be decided", Some(hint)))
 }
 
-fn find<'t>(name: &TaskName, tasks: &'t [PlannedTask], place: &Place, faults: &mut Vec<Diagnostic>) -> Option<&'t PlannedTask> {
-    let found = tasks.iter().find(|task| task.task.name == *name);
-    if found.is_none() {
-        let names: Vec<&str> = tasks.iter().map(|task| task.task.name.as_str()).collect();
+fn find<'t>(name: &TaskName, tasks: &'t Tasks, place: &Place, faults: &mut Vec<Diagnostic>) -> Option<&'t PlannedTask> {
+    let found = tasks.planned.iter().find(|task| task.task.name == *name);
+    if tasks.skipped.contains(name) {
+        let message = format!("task `{name}` is set aside by `skip`, so no rule can be about it");
+        faults.push(Diagnostic::new(message, Some("remove the rule, or ask the task")).at(place.clone()));
+    } else if found.is_none() {
+        let names: Vec<&str> = tasks.planned.iter().map(|task| task.task.name.as_str()).collect();
         let hint = nearest(name.as_str(), names.iter().copied())
             .map_or_else(|| format!("tasks are {}", names.join(", ")), |near| format!("did you mean `{near}`?"));
         faults.push(Diagnostic::new(format!("no task is called `{name}`"), Some(&hint)).at(place.clone()));

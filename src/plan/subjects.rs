@@ -85,7 +85,7 @@ pub(super) fn read(plan: &Section<'_>, root: &Path) -> Cast {
 fn subject(section: &Section<'_>, name: String, role: Role, root: &Path) -> Option<(Subject, Service)> {
     let word = section.text("engine").unwrap_or_else(|| "local".to_owned());
     let mut service = Service::default();
-    let engine = match (word.as_str(), api::preset(&word)) {
+    let engine = match (word.as_str(), api::called(&word)) {
         ("local", _) => {
             refuse(section, &SCRIPTED, "engine scripted");
             refuse(section, &api::KEYS, "engines over HTTP");

@@ -8,16 +8,32 @@ use super::file::SuiteRef;
 use super::order;
 use super::render::{Fault, Renderer};
 use crate::dataset::{self, Dataset, Manifest, Row};
-use crate::domain::{Request, RequestKind, Sample, Subset, Task, TaskCard};
-use crate::suite::{Diagnostic, Place, SuiteFile, TaskPlaces};
+use crate::domain::{Request, RequestKind, Sample, Subset, Task, TaskCard, TaskName};
+use crate::suite::{Diagnostic, Place, SuiteFile, TaskPlaces, nearest};
 
-/// Where tasks come from and how many of their samples are asked.
+/// Which tasks are asked, in which form, and how many of their samples.
 #[derive(Clone, Copy)]
-pub(super) struct Sources {
+pub(super) struct Sources<'p> {
+    /// Tasks that are set aside.
+    pub(super) skip: &'p [String],
+    /// Where the plan says so.
+    pub(super) skip_place: &'p Place,
+    /// Whether a task with a text form is asked in it.
+    pub(super) textual: bool,
     /// The plan's seed.
     pub(super) seed: u64,
     /// Most samples a task.
     pub(super) limit: Option<usize>,
+}
+
+/// What the suites come to.
+pub(super) struct Tasks {
+    /// Every task that is asked, in order.
+    pub(super) planned: Vec<PlannedTask>,
+    /// Those that are asked in their text form.
+    pub(super) textual: Vec<TaskName>,
+    /// Those that are set aside, by the plan's word.
+    pub(super) skipped: Vec<TaskName>,
 }
 
 /// Datasets that were read, by path; none for one with faults.
@@ -28,8 +44,10 @@ const FIRST: &str = "smoke";
 
 /// Every task of the suites, in order, those of a suite `smoke` before the others; none where a suite can't be read. Faults
 /// are added to `faults`.
-pub(super) fn plan(suites: &[SuiteRef], sources: Sources, faults: &mut Vec<Diagnostic>) -> Option<Vec<PlannedTask>> {
-    let (mut tasks, mut datasets, mut complete) = (Vec::new(), Datasets::new(), true);
+pub(super) fn plan(suites: &[SuiteRef], sources: Sources<'_>, faults: &mut Vec<Diagnostic>) -> Option<Tasks> {
+    let (mut datasets, mut complete) = (Datasets::new(), true);
+    let mut tasks = Tasks { planned: Vec::new(), textual: Vec::new(), skipped: Vec::new() };
+    let mut planned: Vec<(bool, PlannedTask)> = Vec::new();
     let mut seen: BTreeMap<String, String> = BTreeMap::new();
     for suite in suites {
         let Some(file) = load(suite, faults) else {
@@ -38,20 +56,45 @@ pub(super) fn plan(suites: &[SuiteRef], sources: Sources, faults: &mut Vec<Diagn
         };
         let folder = suite.path.parent().unwrap_or(Path::new(""));
         let later = file.suite.name != FIRST;
-        for (mut task, places) in file.suite.tasks.into_iter().zip(file.places) {
-            task.dataset.path = folder.join(&task.dataset.path);
+        for ((task, places), form) in file.suite.tasks.into_iter().zip(file.places).zip(file.forms) {
             if let Some(other) = seen.insert(task.name.as_str().to_owned(), suite.path.display().to_string()) {
                 let message = format!("two tasks are named `{}`: {other} has it too", task.name);
                 let fault = Diagnostic::new(message, Some("names are unique within a plan, over all of its suites"));
                 faults.push(fault.at(places.of("name")));
                 continue;
             }
-            let planned = read(&task, &places, sources, (&mut datasets, faults));
-            tasks.push((later, planned.unwrap_or_else(|| unread(task))));
+            if sources.skip.iter().any(|name| name == task.name.as_str()) {
+                tasks.skipped.push(task.name);
+                continue;
+            }
+            let form = form.filter(|_| sources.textual);
+            tasks.textual.extend(form.as_ref().map(|form| form.task.name.clone()));
+            let (mut task, places) = form.map_or((task, places), |form| (form.task, form.places));
+            task.dataset.path = folder.join(&task.dataset.path);
+            let read = read(&task, &places, sources, (&mut datasets, faults));
+            planned.push((later, read.unwrap_or_else(|| unread(task))));
         }
     }
-    tasks.sort_by_key(|(later, _)| *later);
-    complete.then(|| tasks.into_iter().map(|(_, planned)| planned).collect())
+    planned.sort_by_key(|(later, _)| *later);
+    tasks.planned = planned.into_iter().map(|(_, planned)| planned).collect();
+    if complete {
+        faults.extend(skipped(sources, &seen, tasks.planned.is_empty()).map(|fault| fault.at(sources.skip_place.clone())));
+    }
+    complete.then_some(tasks)
+}
+
+/// A fault where the plan sets aside what isn't there, or everything.
+fn skipped(sources: Sources<'_>, seen: &BTreeMap<String, String>, nothing_left: bool) -> Option<Diagnostic> {
+    if let Some(unknown) = sources.skip.iter().find(|name| !seen.contains_key(*name)) {
+        let known: Vec<&str> = seen.keys().map(String::as_str).collect();
+        let hint = match nearest(unknown, known.iter().copied()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("the suites' tasks are {}", known.join(", ")),
+        };
+        return Some(Diagnostic::new(format!("`skip` sets aside `{unknown}`, and no suite has such a task"), Some(&hint)));
+    }
+    let nothing = nothing_left && !sources.skip.is_empty();
+    nothing.then(|| Diagnostic::new("`skip` sets every task aside", Some("leave at least one")))
 }
 
 fn load(suite: &SuiteRef, faults: &mut Vec<Diagnostic>) -> Option<SuiteFile> {
@@ -94,7 +137,7 @@ fn card(task: &Task, digest: &str, samples: usize) -> TaskCard {
 fn read(
     task: &Task,
     places: &TaskPlaces,
-    sources: Sources,
+    sources: Sources<'_>,
     (datasets, faults): (&mut Datasets, &mut Vec<Diagnostic>),
 ) -> Option<PlannedTask> {
     let dataset = datasets

@@ -4,6 +4,7 @@
 
 mod diagnostic;
 mod document;
+mod form;
 mod judging;
 mod secret;
 mod section;
@@ -19,7 +20,7 @@ pub use document::{Document, nearest};
 pub use secret::{is_secret_name, looks_secret};
 pub use section::Section;
 
-use crate::domain::Suite;
+use crate::domain::{Suite, Task};
 
 /// Where a task's keys stand in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +38,15 @@ impl TaskPlaces {
     }
 }
 
+/// A task asked as text in place of log-likelihoods, for subjects that give none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TextForm {
+    /// The task in that form, of kind generate or chat.
+    pub task: Task,
+    /// Where its keys stand.
+    pub places: TaskPlaces,
+}
+
 /// A suite with the places that later checks point to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SuiteFile {
@@ -44,6 +54,8 @@ pub struct SuiteFile {
     pub suite: Suite,
     /// One for each task, in the suite's order.
     pub places: Vec<TaskPlaces>,
+    /// The text form of each task that declares one, in the suite's order.
+    pub forms: Vec<Option<TextForm>>,
 }
 
 impl SuiteFile {
@@ -63,18 +75,19 @@ impl SuiteFile {
             root.fault("the suite has no tasks", Some("add a [[task]] with a name, a kind, a dataset and a prompt"));
         }
         let mut suite = Suite { name, about, tasks: Vec::with_capacity(sections.len()) };
-        let mut places = Vec::with_capacity(sections.len());
+        let (mut places, mut forms) = (Vec::with_capacity(sections.len()), Vec::with_capacity(sections.len()));
         for section in sections {
             let task = task::read(&section);
             if suite.tasks.iter().any(|earlier| earlier.name == task.name) && !task.name.as_str().is_empty() {
                 section.fault_at("name", format!("two tasks are named `{}`", task.name), Some("names are unique within a plan"));
             }
+            forms.push(form::read(&section, &task));
             suite.tasks.push(task);
             places.push(TaskPlaces { header: section.place(), keys: section.places() });
             section.close();
         }
         root.close();
         document.finish()?;
-        Ok(Self { suite, places })
+        Ok(Self { suite, places, forms })
     }
 }

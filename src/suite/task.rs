@@ -92,15 +92,15 @@ fn prompt(section: &Section<'_>, kind: RequestKind, sure: bool) -> PromptSpec {
     }
 }
 
-struct Generated {
-    max_tokens: usize,
-    stop: Vec<String>,
-    temperature: f64,
-    top_p: f64,
+pub(super) struct Generated {
+    pub(super) max_tokens: usize,
+    pub(super) stop: Vec<String>,
+    pub(super) temperature: f64,
+    pub(super) top_p: f64,
 }
 
 /// Reads how text is generated; a kind that generates none has 0 tokens.
-fn generation(section: &Section<'_>, kind: RequestKind, sure: bool) -> Generated {
+pub(super) fn generation(section: &Section<'_>, kind: RequestKind, sure: bool) -> Generated {
     let default = match kind {
         RequestKind::Generate => 64,
         RequestKind::Chat | RequestKind::Tools => 256,

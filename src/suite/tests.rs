@@ -182,7 +182,7 @@ colour = \"red\"
        |
     10 | colour = "red"
        | ^^^^^^
-       = hint: the keys of task `t` are name, about, kind, dataset, subset, prompt, system, tools, target, options, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band
+       = hint: the keys of task `t` are name, about, kind, dataset, subset, prompt, system, tools, target, options, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band, generate, chat
     "#);
 }
 
@@ -261,7 +261,7 @@ fn values_out_of_their_range_are_refused() {
       |
     9 | seed = 1
       | ^^^^
-      = hint: the keys of task `t` are name, about, kind, dataset, subset, prompt, system, options, tools, target, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band
+      = hint: the keys of task `t` are name, about, kind, dataset, subset, prompt, system, options, tools, target, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band, generate, chat
 
     `max_tokens` must be a whole number, 0 or more
       --> suite.toml:10:14
@@ -387,5 +387,57 @@ fn scores_that_need_not_be_right_or_wrong_have_a_mean_and_a_range() {
     8 | scorer = { kind = "exact", value = "right" }
       |                                    ^^^^^^^
       = hint: remove it
+    "#);
+}
+
+#[test]
+fn a_choice_task_may_say_how_it_is_asked_as_text() {
+    let choice = "kind = \"choice\"\nabout = \"Why.\"\ntarget = \"{{ a }}\"\nslice = \"s\"\nband = [0.5, 1]\n";
+    let read = |form: &str| load(&suite(&format!("{choice}{form}"))).map(|file| file.forms[0].clone());
+    assert_eq!(read(""), Ok(None));
+    let form =
+        read("generate = { max_tokens = 5, stop = [\".\"], scorer = \"f1\" }").expect("it is good").expect("it is there").task;
+    assert_eq!((form.kind, form.max_tokens, form.scorer), (RequestKind::Generate, 5, ScorerSpec::F1));
+    assert_eq!((form.metric, form.band, form.prompt.options), (MetricKind::Mean, None, None));
+    assert_eq!((form.prompt.prompt.as_str(), form.prompt.target.as_deref()), ("{{ q }}", Some("{{ a }}")));
+    assert_eq!(form.prompt.slice.as_deref(), Some("s"));
+    let both = "generate = { system = \"x\", gating = false, options = \"o\" }\nchat = {}";
+    assert_snapshot!(read(both).expect_err("it has faults"), @r#"
+    `system` means nothing for a generate task
+      --> suite.toml:11:23
+       |
+    11 | generate = { system = "x", gating = false, options = "o" }
+       |                       ^^^
+       = hint: remove it, or write a `chat` form
+
+    a form gates as its task does
+      --> suite.toml:11:37
+       |
+    11 | generate = { system = "x", gating = false, options = "o" }
+       |                                     ^^^^^
+       = hint: write `gating` into the task itself
+
+    unknown key `options` in generate of task `t`
+      --> suite.toml:11:44
+       |
+    11 | generate = { system = "x", gating = false, options = "o" }
+       |                                            ^^^^^^^
+       = hint: the keys of generate of task `t` are gating, max_tokens, stop, temperature, top_p, scorer, chance, band, system, prompt, target
+
+    task `t` has two text forms
+      --> suite.toml:12:8
+       |
+    12 | chat = {}
+       |        ^^
+       = hint: keep one of them
+    "#);
+    let other = suite("kind = \"perplexity\"\nchat = { target = \"{{ a }}\" }");
+    assert_snapshot!(faults(&other), @r#"
+    `chat` is a form of choice tasks alone
+     --> suite.toml:7:8
+      |
+    7 | chat = { target = "{{ a }}" }
+      |        ^^^^^^^^^^^^^^^^^^^^^^
+      = hint: a choice task is asked so where some subject gives no log-likelihoods; other tasks have no other form
     "#);
 }

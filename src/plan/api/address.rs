@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use super::facts;
 use crate::domain::Preset;
+use crate::engine::api::preset;
 use crate::suite::Section;
 
 /// Reads `base_url`, or takes the service's own; empty where a server is started. `known` is whether one is, whether a key
@@ -17,7 +17,7 @@ pub(super) fn read(section: &Section<'_>, preset: Preset, known: (bool, bool, Op
         if started || section.has("base_url") {
             return String::new();
         }
-        return facts::base_url(preset, region).unwrap_or_else(|| {
+        return preset::base_url(preset, region).unwrap_or_else(|| {
             // Without its region, a cloud's address is missing something else, which is told elsewhere.
             if !matches!(preset, Preset::Bedrock | Preset::Vertex) {
                 let hint = "give its address: base_url = \"https://host/v1\"";
@@ -30,9 +30,8 @@ pub(super) fn read(section: &Section<'_>, preset: Preset, known: (bool, bool, Op
         let hint = "a server that is started has an address of its own: remove `base_url`, or what starts a server";
         section.fault_at("base_url", format!("{} has a `base_url` and a server to start", section.name()), Some(hint));
     }
-    match check(&given, keyed && !insecure) {
-        Ok(()) => {}
-        Err((message, hint)) => section.fault_at("base_url", message, Some(hint)),
+    if let Err((message, hint)) = check(&given, keyed && !insecure) {
+        section.fault_at("base_url", message, Some(hint));
     }
     given.trim_end_matches('/').to_owned()
 }

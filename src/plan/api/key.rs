@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::facts;
 use crate::domain::{KeySource, Preset};
+use crate::engine::api::preset;
 use crate::suite::{Section, looks_secret};
 
 /// Reads `key_env` or `key_file`; the service's usual variable where it wants a key and the plan says nothing.
@@ -33,5 +33,6 @@ pub(super) fn read(section: &Section<'_>, preset: Preset, root: &Path) -> Option
         }
         return Some(KeySource::File(PathBuf::from(path)));
     }
-    facts::of(preset).key.map(|name| KeySource::Env(name.to_owned()))
+    let facts = preset::of(preset);
+    facts.key_needed.then(|| KeySource::Env(facts.key_variable.to_owned()))
 }

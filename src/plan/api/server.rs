@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::facts;
+use super::is_program;
 use crate::domain::{Preset, ServerSpec};
 use crate::suite::{Section, nearest};
 
@@ -14,10 +14,9 @@ const BLANKS: [&str; 3] = ["port", "host", "model"];
 
 /// Reads `server` and `command`; none where a running server is asked.
 pub(super) fn read(section: &Section<'_>, preset: Preset, root: &Path) -> Option<ServerSpec> {
-    let facts = facts::of(preset);
     let table = section.table("server", "server");
     let asked = section.has("server") || section.has("command");
-    if asked && !facts.own {
+    if asked && !is_program(preset) {
         let key = if section.has("server") { "server" } else { "command" };
         let hint = "remove it; servers are started for llama-server, vllm and openai-compatible";
         section.fault_at(key, format!("engine {} is a service: no server is started for it", preset.word()), Some(hint));
@@ -58,7 +57,7 @@ fn command(section: &Section<'_>, table: Option<&Section<'_>>, preset: Preset) -
     }
     let section = within.unwrap_or(section);
     let Some(command) = section.texts("command") else {
-        if !section.has("command") && !facts::of(preset).program {
+        if !section.has("command") && !matches!(preset, Preset::LlamaServer | Preset::Vllm) {
             let hint = "give it the program and its arguments: command = [\"serve\", \"--port\", \"{port}\"]";
             section.fault(format!("{} has a server to start, and no `command`", section.name()), Some(hint));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::facts;
+use super::is_program;
 use crate::domain::{EngineSpec, Price, Service, Subject, SubjectName};
 use crate::suite::Section;
 
@@ -47,7 +47,7 @@ pub(in super::super) fn spending(plan: &Section<'_>) -> Option<f64> {
 /// Notes subjects whose answers cost something that a spending limit would not see.
 pub(in super::super) fn unpriced(plan: &Section<'_>, subjects: &[Subject], services: &BTreeMap<SubjectName, Service>) {
     let priced = |subject: &Subject| services.get(&subject.name).is_some_and(|service| service.price.is_some());
-    let paid = |subject: &Subject| matches!(&subject.engine, EngineSpec::Api(spec) if !facts::of(spec.preset).own);
+    let paid = |subject: &Subject| matches!(&subject.engine, EngineSpec::Api(spec) if !is_program(spec.preset));
     let hidden: Vec<&str> = subjects.iter().filter(|s| paid(s) && !priced(s)).map(|s| s.name.as_str()).collect();
     if !hidden.is_empty() {
         let message = format!("a spending limit counts nothing of {}: no price is given", hidden.join(", "));

@@ -1,5 +1,6 @@
 //! What a plan resolves to, and what is said of one that can't be run.
 
+mod able;
 mod api;
 mod contents;
 mod policies;
