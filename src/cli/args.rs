@@ -41,6 +41,8 @@ pub(super) enum Command {
     Power(PowerArgs),
     /// Write a model as GGUF in another quantization
     Quantize(QuantizeArgs),
+    /// Ask each subject of a plan once, and say what is known of it: address, region, path, model, abilities, limits
+    Doctor(DoctorArgs),
     /// Write a commented plan to start from
     Init(InitArgs),
 }
@@ -225,6 +227,26 @@ pub(super) struct QuantizeArgs {
     /// Replace a file that is there
     #[arg(long)]
     pub(super) force: bool,
+}
+
+/// Flags of `doctor`.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Exit codes: 0 nothing is bad · 2 something keeps a run from starting · 4 a comparison with the canary would be INVALID"
+)]
+pub(super) struct DoctorArgs {
+    /// The plan
+    #[arg(default_value = "quantgate.toml", value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// A suite in place of the plan's (may be repeated)
+    #[arg(long = "suite", env = "QUANTGATE_SUITES", value_name = "FILE", value_delimiter = ',')]
+    pub(super) suites: Option<Vec<PathBuf>>,
+    /// The folder that quantized variants are kept in
+    #[arg(long, env = "QUANTGATE_CACHE", value_name = "DIR")]
+    pub(super) cache: Option<PathBuf>,
+    /// JSON in place of lines
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 /// Flags of `init`.

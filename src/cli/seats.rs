@@ -17,7 +17,8 @@ pub(super) fn load(plan: &Plan) -> Result<Vec<Seat>, Failure> {
     plan.subjects.iter().map(|subject| seat(plan, subject)).collect()
 }
 
-fn seat(plan: &Plan, subject: &Subject) -> Result<Seat, Failure> {
+/// Opens one subject.
+pub(super) fn seat(plan: &Plan, subject: &Subject) -> Result<Seat, Failure> {
     let began = Instant::now();
     let engine: Arc<dyn Engine> = match &subject.engine {
         EngineSpec::Scripted(spec) => {

@@ -6,7 +6,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 
 use super::args::RunArgs;
-use crate::domain::{Policy, Subject, Tolerance};
+use crate::domain::{EngineSpec, KeySource, Policy, Price, Service, Subject, Tolerance};
 use crate::plan::{Overrides, Plan};
 
 /// What the flags and the environment change in the plan.
@@ -40,6 +40,8 @@ pub(super) fn table(args: &RunArgs, given: &ArgMatches, plan: &Plan) -> String {
         ("no_progress", args.no_progress.to_string()),
         ("repeats", repeats(&plan.subjects)),
     ];
+    rows.extend(plan.subjects.iter().flat_map(|subject| of_endpoint(subject, plan.services.get(&subject.name))));
+    rows.extend(plan.spending.map(|limit| ("spending", format!("at most {limit}"))));
     rows.extend(of_policy(&plan.policy));
     let lines = rows.iter().map(|(name, value)| format!("{name:<12} {value:<28} {}", source(name, given, &keys)));
     lines.collect::<Vec<_>>().join("\n")
@@ -51,6 +53,39 @@ fn repeats(subjects: &[Subject]) -> String {
         return "1".to_owned();
     }
     subjects.iter().map(|subject| format!("{} {}", subject.name, subject.repeats)).collect::<Vec<_>>().join(", ")
+}
+
+/// The settings of a subject behind an API, by their keys; no key's value is known here.
+fn of_endpoint(subject: &Subject, service: Option<&Service>) -> Vec<(&'static str, String)> {
+    let EngineSpec::Api(spec) = &subject.engine else { return Vec::new() };
+    let at = match (&spec.server, spec.base_url.as_str()) {
+        (Some(_), _) => "a server that is started".to_owned(),
+        (None, address) => address.to_owned(),
+    };
+    let mut rows = vec![("engine", format!("{} ({}), {} at {at}", spec.preset.word(), word(&spec.dialect), spec.model))];
+    rows.extend(spec.key.as_ref().map(|key| match key {
+        KeySource::Env(name) => ("key_env", name.clone()),
+        KeySource::File(path) => ("key_file", path.display().to_string()),
+    }));
+    rows.extend(spec.region.iter().map(|region| ("region", region.clone())));
+    rows.extend(spec.stream.then(|| ("stream", "true".to_owned())));
+    rows.extend(spec.batch.then(|| ("batch", "true".to_owned())));
+    if let Some(service) = service {
+        let price = |price: &Price| {
+            let cached = price.cached.map_or_else(String::new, |cached| format!(", cached {cached}"));
+            format!("input {}, output {}{cached}", price.input, price.output)
+        };
+        let said = [
+            ("concurrency", service.concurrency.map(|count| count.to_string())),
+            ("requests_per_minute", service.requests_per_minute.map(|count| count.to_string())),
+            ("tokens_per_minute", service.tokens_per_minute.map(|count| count.to_string())),
+            ("timeout", service.timeout_s.map(|seconds| format!("{seconds} s"))),
+            ("hedge", service.hedge.map(|hedge| hedge.to_string())),
+            ("price", service.price.as_ref().map(price)),
+        ];
+        rows.extend(said.into_iter().filter_map(|(key, value)| Some((key, value?))));
+    }
+    rows.into_iter().map(|(key, value)| (key, format!("{}: {value}", subject.name))).collect()
 }
 
 /// The policy's settings by their keys, and a row for each of its rules.

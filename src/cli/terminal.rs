@@ -13,6 +13,13 @@ pub(super) fn say(text: &str) {
     let _ = writeln!(out, "{}", harmless(text)).and_then(|()| out.flush());
 }
 
+/// A result behind a mark in colour where somebody sees it, on standard output.
+pub(super) fn say_marked((mark, code): (&str, &str), text: &str) {
+    let mut out = std::io::stdout().lock();
+    let mark = if out.is_terminal() { format!("\x1b[{code}m{mark}\x1b[0m") } else { mark.to_owned() };
+    let _ = writeln!(out, "  {mark} {}", harmless(text)).and_then(|()| out.flush());
+}
+
 /// A note for the person who waits, on standard error.
 pub(super) fn note(text: &str) {
     eprintln!("{}", harmless(text));
