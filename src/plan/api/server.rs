@@ -29,27 +29,26 @@ pub(super) fn read(section: &Section<'_>, preset: Preset, root: &Path) -> Option
         return None;
     }
     let command = command(section, table.as_ref(), preset);
-    let mut server = ServerSpec {
-        command,
-        model: model(section, preset, root),
-        context: None,
-        parallel: None,
-        threads: None,
-        kv_cache: None,
-        args: Vec::new(),
-    };
+    let whole = command.iter().any(|word| word.contains("{port}"));
+    let mut server =
+        ServerSpec { command, model: None, context: None, parallel: None, threads: None, kv_cache: None, args: Vec::new() };
     if let Some(table) = &table {
         server.context = count(table, "context", 16..=16_777_216);
         server.parallel = count(table, "parallel", 1..=1024);
         server.threads = count(table, "threads", 1..=4096);
-        server.kv_cache = kv_cache(table, preset);
+        server.kv_cache = table.word("kv_cache", &CACHES.map(|word| (word, word))).map(str::to_owned);
         server.args = table.texts("args").unwrap_or_default();
+        for key in ["context", "threads", "kv_cache"].into_iter().filter(|key| whole && table.has(key)) {
+            let hint = "a command with {port} is run as it is: write the server's own flag into it";
+            table.fault_at(key, format!("`{key}` means nothing beside a command of one's own"), Some(hint));
+        }
         table.close();
     }
+    server.model = model(section, preset, (&server, whole), root);
     Some(server)
 }
 
-/// Reads the program with its arguments; empty for the preset's own.
+/// Reads the program with its arguments; empty for llama-server from the search path.
 fn command(section: &Section<'_>, table: Option<&Section<'_>>, preset: Preset) -> Vec<String> {
     let within = table.filter(|table| table.has("command"));
     if within.is_some() && section.has("command") {
@@ -57,8 +56,9 @@ fn command(section: &Section<'_>, table: Option<&Section<'_>>, preset: Preset) -
     }
     let section = within.unwrap_or(section);
     let Some(command) = section.texts("command") else {
-        if !section.has("command") && !matches!(preset, Preset::LlamaServer | Preset::Vllm) {
-            let hint = "give it the program and its arguments: command = [\"serve\", \"--port\", \"{port}\"]";
+        if !section.has("command") && preset != Preset::LlamaServer {
+            let hint =
+                "give it the program and its arguments: command = [\"vllm\", \"serve\", \"my/model\", \"--port\", \"{port}\"]";
             section.fault(format!("{} has a server to start, and no `command`", section.name()), Some(hint));
         }
         return Vec::new();
@@ -78,8 +78,7 @@ fn command(section: &Section<'_>, table: Option<&Section<'_>>, preset: Preset) -
             None => "what is filled in are {port}, {host} and {model}".to_owned(),
         };
         section.fault_at("command", format!("nothing is known to fill in for `{{{unknown}}}`"), Some(&hint));
-    }
-    if !blanks.contains(&"port") {
+    } else if !blanks.contains(&"port") && preset != Preset::LlamaServer {
         let hint = "the server is given a free port: write {port} where its command takes it, as in \"--port\", \"{port}\"";
         section.fault_at("command", "`command` has no {port}", Some(hint));
     }
@@ -92,16 +91,19 @@ fn blanks(text: &str) -> Vec<&str> {
     parts.filter(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '_')).collect()
 }
 
-/// The model's file where it is one on this machine.
-fn model(section: &Section<'_>, preset: Preset, root: &Path) -> Option<PathBuf> {
+/// The model's file where it is one on this machine; llama-server without a command of one's own serves no other.
+fn model(section: &Section<'_>, preset: Preset, (server, whole): (&ServerSpec, bool), root: &Path) -> Option<PathBuf> {
     let path = PathBuf::from(section.text("model")?);
-    let there = root.join(&path).exists();
-    if preset == Preset::LlamaServer && !there {
+    if root.join(&path).exists() {
+        return Some(path);
+    }
+    let named = server.command.iter().chain(&server.args).any(|word| word.contains("{model}"));
+    if named || (preset == Preset::LlamaServer && !whole) {
         let hint =
             "paths start from the plan's folder; with `base_url` a server that runs already is asked, and the model is a name";
         section.fault_at("model", format!("there is no model {}", path.display()), Some(hint));
     }
-    (there || preset == Preset::LlamaServer).then_some(path)
+    None
 }
 
 fn count(table: &Section<'_>, key: &'static str, range: std::ops::RangeInclusive<u32>) -> Option<u32> {
@@ -111,11 +113,4 @@ fn count(table: &Section<'_>, key: &'static str, range: std::ops::RangeInclusive
         table.fault_at(key, format!("`{key}` must be from {} to {}", range.start(), range.end()), None);
     }
     count
-}
-
-fn kv_cache(table: &Section<'_>, preset: Preset) -> Option<String> {
-    if preset == Preset::LlamaServer {
-        return table.word("kv_cache", &CACHES.map(|word| (word, word))).map(str::to_owned);
-    }
-    table.text("kv_cache")
 }

@@ -92,7 +92,7 @@ fn clouds_are_addressed_by_their_region_and_servers_by_a_file() {
     assert!(spec(&plan, 0).base_url.contains("eu-west-1"), "{}", spec(&plan, 0).base_url);
     assert!(spec(&plan, 1).base_url.contains("europe-west4"), "{}", spec(&plan, 1).base_url);
     let started = "engine = \"llama-server\"\nmodel = \"sums.jsonl\"\nserver = { context = 4096, parallel = 4, threads = 2, kv_cache = \"q8_0\", args = [\"--no-mmap\"] }";
-    let command = "engine = \"openai-compatible\"\nmodel = \"m\"\ncommand = [\"serve\", \"--port={port}\", \"{model}\"]";
+    let command = "engine = \"openai-compatible\"\nmodel = \"m\"\ncommand = [\"serve\", \"--port={port}\", \"m\"]";
     let plan = place(started, command).load();
     let server = spec(&plan, 0).server.as_ref().expect("a server is started");
     assert_eq!((server.context, server.parallel, server.threads), (Some(4096), Some(4), Some(2)));
@@ -100,6 +100,11 @@ fn clouds_are_addressed_by_their_region_and_servers_by_a_file() {
     assert_eq!((server.model.clone(), server.command.len()), (Some(PathBuf::from("sums.jsonl")), 0));
     assert_eq!((spec(&plan, 0).base_url.as_str(), spec(&plan, 1).base_url.as_str()), ("", ""));
     assert_eq!(spec(&plan, 1).server.as_ref().map(|server| server.command.len()), Some(3));
+    let whole = "engine = \"vllm\"\nmodel = \"m\"\nserver = { command = [\"vllm\", \"{model}\", \"{port}\"], threads = 2 }";
+    let own = "engine = \"llama-server\"\nmodel = \"sums.jsonl\"\ncommand = [\"/opt/llama-server\"]";
+    let faults = place(own, whole).faults();
+    assert!(faults.contains("`threads` means nothing beside a command of one's own"), "{faults}");
+    assert!(faults.contains("there is no model m") && !faults.contains("has no {port}"), "{faults}");
     let running = "engine = \"llama-server\"\nmodel = \"any\"\nbase_url = \"http://127.0.0.1:8080\"";
     assert_eq!(spec(&place(running, running).load(), 0).server, None);
 }
@@ -126,7 +131,7 @@ salt = \"a\"
 quantize = \"q4_0\"
 batch = true
 command = [\"serve\", \"{prot}\"]
-server = { context = 1, kv_cache = \"q8_0\" }
+server = { context = 1, kv_cache = \"q8_0\", parallel = 0 }
 extra = { model = \"other\", stream = true, seed = 1 }
 omit = [\"messages\", \"seed\"]
 headers = { Host = \"a\", X-A = 1 }";
