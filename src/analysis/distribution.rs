@@ -2,7 +2,7 @@
 
 use super::Record;
 use crate::domain::{Answer, MetricKind, Role, Subject, SubjectName, TaskCard, TaskName};
-use crate::metric::{DocumentTokens, Likelihood, likelihood};
+use crate::metric::{DocumentTokens, Likeliest, Likelihood, likelihood};
 
 /// A variant or control against the canary on one perplexity task.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,9 @@ fn compare_one(record: &Record, (canary, subject): (&Subject, &Subject), task: &
 
 /// Both halves of a document, where they score the same number of tokens and every number is finite.
 fn document<'a>(canary: &'a Answer, variant: &'a Answer) -> Option<DocumentTokens<'a>> {
-    let (Answer::Rolling { nll: canary_own, .. }, Answer::Rolling { nll, divergence, .. }) = (canary, variant) else {
+    let (Answer::Rolling { nll: canary_own, top: canary_top, .. }, Answer::Rolling { nll, divergence, top, .. }) =
+        (canary, variant)
+    else {
         return None;
     };
     let canary_nll = divergence.as_ref().map_or(canary_own, |d| &d.canary_nll);
@@ -55,5 +57,17 @@ fn document<'a>(canary: &'a Answer, variant: &'a Answer) -> Option<DocumentToken
         && apart.is_none_or(|(kld, delta_p, same)| [kld.len(), delta_p.len(), same.len()] == [nll.len(); 3]);
     let finite = |values: &[f64]| values.iter().all(|v| v.is_finite());
     let all_finite = finite(canary_nll) && finite(nll) && apart.is_none_or(|(kld, delta_p, _)| finite(kld) && finite(delta_p));
-    (lengths_agree && all_finite).then_some(DocumentTokens { canary_nll, variant_nll: nll, divergence: apart })
+    let told = |top: &[Vec<(u32, f32)>]| {
+        let finite = top.iter().flatten().all(|(_, log)| log.is_finite());
+        finite && top.len() == nll.len()
+    };
+    // Beside a full divergence a bound of it says nothing.
+    let bounded = divergence.is_none() && told(canary_top) && told(top);
+    let likeliest = || if bounded { Likeliest::of(canary_top, top) } else { None };
+    (lengths_agree && all_finite).then(|| DocumentTokens {
+        canary_nll,
+        variant_nll: nll,
+        divergence: apart,
+        likeliest: likeliest(),
+    })
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::fixture::{Event, EventKind, Reply, Run, policy};
+use super::fixture::{Event, EventKind, Reply, Run};
 use super::{Comparisons, Record, fold};
 use crate::domain::{
-    Answer, ApiSpec, Dialect, Digest, EngineSpec, Identity, Origin, Outcome, Pace, Policy, Preset, Price, Role, Served, Service,
+    Answer, ApiSpec, Dialect, Digest, EngineSpec, Identity, Origin, Outcome, Pace, Preset, Price, Role, Served, Service,
     SubjectName, UnitKey, Usage,
 };
 
@@ -72,7 +72,7 @@ impl Api {
     }
 
     fn served(&self, unit: &UnitKey) -> Served {
-        let item: usize = unit.sample.as_str().rsplit('-').next().and_then(|n| n.parse().ok()).expect("an item has a number");
+        let item = item_of(unit);
         let is_canary = unit.subject.as_str() == "canary";
         let wander = (item as u64 * 7919) % 1000;
         let slow = |micros: u64| if is_canary { micros } else { micros * 3 / 2 + wander % 7 };
@@ -89,26 +89,22 @@ impl Api {
     }
 }
 
-/// A canary and a variant that answer documents with their likeliest tokens, on one perplexity task.
-pub(crate) fn likeliest(budget: f64, documents: usize, top: impl Fn(&str, usize) -> Vec<Vec<(u32, f32)>>) -> Vec<Event> {
-    let mut run = Run::small();
-    run.subjects = vec![("canary", Role::Canary), ("q4", Role::Variant)];
-    run.documents = documents;
-    run.policy = Policy {
-        budgets: policy().budgets.into_iter().map(|b| crate::domain::Budget { max: budget, ..b }).collect(),
-        ..policy()
-    };
-    let mut events = run.events();
+/// A canary and a variant that answer documents of 40 tokens with their likeliest tokens, by subject and document.
+pub(crate) fn likeliest(documents: usize, top: impl Fn(&str, usize) -> Vec<Vec<(u32, f32)>>) -> Vec<Event> {
+    let subjects = vec![("canary", Role::Canary), ("q4", Role::Variant)];
+    let mut events = Run { subjects, documents, ..Run::small() }.events();
     for event in &mut events {
         let EventKind::UnitFinished { unit, outcome, .. } = &mut event.kind else { continue };
-        if let Outcome::Scored { answer: Answer::Rolling { nll, divergence, top: told, .. }, .. } = outcome.as_mut() {
-            let item: usize = unit.sample.as_str().rsplit('-').next().and_then(|n| n.parse().ok()).expect("a number");
-            *told = top(unit.subject.as_str(), item);
-            *divergence = None;
-            nll.truncate(told.len());
+        if let Outcome::Scored { answer: Answer::Rolling { divergence, top: told, .. }, .. } = outcome.as_mut() {
+            (*divergence, *told) = (None, top(unit.subject.as_str(), item_of(unit)));
         }
     }
     events
+}
+
+/// The number at the end of a sample's id.
+fn item_of(unit: &UnitKey) -> usize {
+    unit.sample.as_str().rsplit('-').next().and_then(|number| number.parse().ok()).expect("an item has a number")
 }
 
 fn service(price: Price) -> Service {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::Record;
 use super::sheet::places;
-use crate::domain::{MetricKind, Outcome, Role, SubjectName, TaskCard, TaskName};
+use crate::domain::{MetricKind, Outcome, Role, SubjectName, TaskCard, TaskName, UnitKey};
 use crate::metric::{PairedTimes, TimingSummary, ecdf, timing_summary};
 
 /// Steps of an empirical distribution: enough for a plot, few enough for a page.
@@ -24,6 +24,29 @@ pub struct Latency {
     pub ecdf: Vec<(f64, f64)>,
 }
 
+/// Which part of an answer's time is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// From the request to the whole answer.
+    Whole,
+    /// From the request to its first token, of answers that were streamed.
+    First,
+    /// From one token to the next on average, of answers of two tokens or more that were streamed.
+    Between,
+}
+
+impl Span {
+    /// How long a unit took: microseconds, and nanoseconds between tokens.
+    fn of(self, record: &Record, unit: &UnitKey) -> Option<u64> {
+        let pace = || record.timing.pace.get(unit);
+        match self {
+            Self::Whole => record.timing.micros.get(unit).copied(),
+            Self::First => pace().map(|pace| pace.first_us),
+            Self::Between => pace().filter(|pace| pace.tokens > 1).map(|pace| 1000 * pace.rest_us / (pace.tokens - 1)),
+        }
+    }
+}
+
 /// How long a variant or control took beside the canary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LatencyComparison {
@@ -34,6 +57,8 @@ pub struct LatencyComparison {
     /// The task; all tasks with scores where none. Documents are left out: a variant's time on one has that of comparing
     /// distributions in it.
     pub task: Option<TaskName>,
+    /// Which part of the time.
+    pub span: Span,
     /// The times of the samples that both have a score of, in the first pass.
     pub times: PairedTimes,
 }
@@ -62,7 +87,12 @@ fn latency(record: &Record, subject: &SubjectName, micros: &BTreeMap<(&SubjectNa
 
 /// Every variant and control beside the canary: over all tasks with scores, then by task; without those that share no time.
 pub(super) fn compare(record: &Record) -> Vec<LatencyComparison> {
-    let times = Times::of(record);
+    let streamed = if record.timing.pace.is_empty() { &[][..] } else { &[Span::First, Span::Between] };
+    [Span::Whole].iter().chain(streamed).flat_map(|span| compare_spans(record, *span)).collect()
+}
+
+fn compare_spans(record: &Record, span: Span) -> Vec<LatencyComparison> {
+    let times = Times::of(record, span);
     let Some(canary) = record.header.canary() else { return Vec::new() };
     let mut all = Vec::new();
     for subject in record.header.subjects.iter().filter(|s| s.role != Role::Canary) {
@@ -74,6 +104,7 @@ pub(super) fn compare(record: &Record) -> Vec<LatencyComparison> {
             subject: subject.name.clone(),
             role: subject.role,
             task,
+            span,
             times: PairedTimes::of(pairs),
         };
         if !together.is_empty() {
@@ -93,7 +124,7 @@ fn scored(record: &Record) -> impl Iterator<Item = &TaskCard> {
 struct Times<'a>(HashMap<(&'a SubjectName, &'a TaskName), Vec<Option<u64>>>);
 
 impl<'a> Times<'a> {
-    fn of(record: &'a Record) -> Self {
+    fn of(record: &'a Record, span: Span) -> Self {
         let places = places(record);
         let mut times = HashMap::new();
         // Repeats share batches with the first pass, or come long after it: one pass keeps the order of time.
@@ -101,7 +132,7 @@ impl<'a> Times<'a> {
             record.outcomes.iter().filter(|(unit, outcome)| unit.repeat == 0 && matches!(outcome, Outcome::Scored { .. }));
         for (unit, _) in first {
             let Some(samples) = places.get(&unit.task) else { continue };
-            let (Some(&place), Some(&took)) = (samples.get(&unit.sample), record.timing.micros.get(unit)) else { continue };
+            let (Some(&place), Some(took)) = (samples.get(&unit.sample), span.of(record, unit)) else { continue };
             times.entry((&unit.subject, &unit.task)).or_insert_with(|| vec![None; samples.len()])[place] = Some(took);
         }
         Self(times)

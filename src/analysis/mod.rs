@@ -3,6 +3,7 @@
 //! Nothing here depends on the order in which units ended, so concurrency cannot change a result, and times enter nothing
 //! but the comparison of times: they are kept apart in [`Timing`].
 
+mod amounts;
 mod distribution;
 #[cfg(test)]
 pub(crate) mod endpoints;
@@ -11,6 +12,7 @@ pub(crate) mod fixture;
 mod fold;
 mod latency;
 mod noise;
+mod pace;
 mod pairs;
 mod sheet;
 #[cfg(test)]
@@ -24,11 +26,15 @@ use crate::domain::{Answer, Identity, Outcome, Pace, SampleCard, SampleId, Score
 use crate::event::RunHeader;
 
 // The rooms above read these in a comparison, and import nothing below this room but `domain` and `stats`.
-pub use crate::metric::{Asymmetry, Displacement, HistogramBin, Likelihood, Paired, PairedTimes, Quantiles, TimingSummary};
+pub use crate::metric::{
+    Asymmetry, Displacement, HistogramBin, KldBound, Likelihood, Paired, PairedAmounts, PairedTimes, Quantiles, TimingSummary,
+};
+pub use amounts::{Account, Amount, AmountComparison};
 pub use distribution::DistributionComparison;
 pub use fold::{FoldError, fold};
-pub use latency::{Latency, LatencyComparison, latencies};
+pub use latency::{Latency, LatencyComparison, Span, latencies};
 pub use noise::Noise;
+pub use pace::{Streaming, streaming};
 pub use pairs::{Comparison, MeanPairs, Missing, SliceRow};
 pub use sheet::{Column, Groups, Mark, Passes, Sheet};
 pub use told::{Endpoints, Told};
@@ -127,9 +133,12 @@ pub struct Comparisons {
     pub distributions: Vec<DistributionComparison>,
     /// What subjects that were asked more than once do against themselves: by subject, the canary first, then task.
     pub noise: Vec<Noise>,
-    /// How long variants and controls took beside the canary: by subject, over all tasks first, then by task. Empty where
-    /// there are no times.
+    /// How long variants and controls took beside the canary: by subject and span, over all tasks first, then by task. Empty
+    /// where there are no times.
     pub latencies: Vec<LatencyComparison>,
+    /// What variants and controls wrote and cost beside the canary: by subject and amount, over all tasks first, then by task.
+    /// Empty where no endpoint counts tokens.
+    pub amounts: Vec<AmountComparison>,
 }
 
 impl Comparisons {
@@ -137,7 +146,8 @@ impl Comparisons {
     #[must_use]
     pub fn of(record: &Record) -> Self {
         let (distributions, latencies) = (distribution::compare(record), latency::compare(record));
-        Self { distributions, latencies, ..Self::of_sheets(&Sheet::all(record)) }
+        let amounts = amounts::compare(record);
+        Self { distributions, latencies, amounts, ..Self::of_sheets(&Sheet::all(record)) }
     }
 
     /// Compares every variant and control with the canary on every sheet; there are no distributions and no times in sheets.
@@ -145,7 +155,7 @@ impl Comparisons {
     pub fn of_sheets(sheets: &[Sheet]) -> Self {
         let noise = noise::measure(sheets);
         let tasks = pairs::compare(sheets, &noise);
-        Self { tasks, distributions: Vec::new(), noise: noise::by_subject(noise), latencies: Vec::new() }
+        Self { tasks, distributions: Vec::new(), noise: noise::by_subject(noise), latencies: Vec::new(), amounts: Vec::new() }
     }
 
     /// What a subject does against itself on a task; none where it was asked once.

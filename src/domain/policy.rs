@@ -122,8 +122,10 @@ pub enum Measured {
     Documents,
     /// The items of tasks with scores.
     Items,
-    /// How long answers took.
+    /// How long answers, or their tokens, took.
     Times,
+    /// The tokens that services counted, and what they cost.
+    Amounts,
 }
 
 /// An upper bound on a metric, such as `kld.mean`, `flips.rate` or `latency.p95_ratio`; larger values are worse.
@@ -140,7 +142,7 @@ pub struct Budget {
 
 impl Budget {
     /// Every metric that a budget can bound, with what it is measured on.
-    pub const METRICS: [(&str, Measured); 15] = [
+    pub const METRICS: [(&str, Measured); 24] = [
         ("kld.mean", Measured::Documents),
         ("kld.median", Measured::Documents),
         ("kld.p90", Measured::Documents),
@@ -156,6 +158,15 @@ impl Budget {
         ("latency.p50_ratio", Measured::Times),
         ("latency.p95_ratio", Measured::Times),
         ("latency.p99_ratio", Measured::Times),
+        ("ttft.mean_ratio", Measured::Times),
+        ("ttft.p50_ratio", Measured::Times),
+        ("ttft.p95_ratio", Measured::Times),
+        ("ttft.p99_ratio", Measured::Times),
+        ("itl.mean_ratio", Measured::Times),
+        ("itl.p50_ratio", Measured::Times),
+        ("itl.p95_ratio", Measured::Times),
+        ("output.tokens_ratio", Measured::Amounts),
+        ("cost.ratio", Measured::Amounts),
     ];
 
     /// The metrics' names.

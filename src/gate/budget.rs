@@ -1,6 +1,6 @@
 //! Budgets: upper bounds on metrics that must be shown to be kept. What a metric is measured on decides which file judges it.
 
-use super::{Case, Evidence, Finding, Rule, Spent, documents, errors, flips};
+use super::{Case, Evidence, Finding, Rule, Spent, amounts, documents, errors, flips};
 use crate::analysis::Comparison;
 use crate::domain::{Budget, Measured, MetricKind, TaskCard, TaskName, Verdict};
 use crate::stats::{FEWEST_UNITS, Interval};
@@ -17,6 +17,7 @@ fn of_budget(case: &Case<'_>, budget: &Budget) -> Vec<Finding> {
     match budget.measured() {
         Some(Measured::Documents) => documents::findings(case, budget),
         Some(Measured::Items) => of_items(case, budget),
+        Some(Measured::Amounts) => amounts::findings(case, budget),
         Some(Measured::Times) => Vec::new(),
         None => {
             let known = Budget::names().collect::<Vec<_>>().join(", ");

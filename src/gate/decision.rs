@@ -11,6 +11,8 @@ pub enum Rule {
     Complete,
     /// Canary and variant were asked the same thing in the same form.
     Fair,
+    /// Every answer came from the subject's own model, to the canary's prompts, as far as endpoints tell.
+    Served,
     /// The canary does not differ from itself by more than is tolerated.
     Noise,
     /// The loss on a task, or on a slice of one, is smaller than what is tolerated.
@@ -30,6 +32,7 @@ impl Rule {
         match self {
             Self::Complete => "complete",
             Self::Fair => "fair",
+            Self::Served => "served",
             Self::Noise => "noise",
             Self::Loss => "loss",
             Self::Overall => "overall",

@@ -3,7 +3,7 @@
 use super::budget::{Value, finding, in_brackets, untestable};
 use super::loss::MOST_MISSING;
 use super::wording::{count, plural, without_score};
-use super::{Case, Finding};
+use super::{Case, Finding, bounded};
 use crate::analysis::{Displacement, DistributionComparison, Likelihood};
 use crate::domain::{Budget, MetricKind, TaskName, Verdict};
 use crate::stats::{self, Interval, Resampling, T_FROM};
@@ -33,7 +33,13 @@ fn of_task(case: &Case<'_>, budget: &Budget, task: &TaskName) -> Finding {
     let mut own = case.comparisons.distributions.iter();
     let comparison = own.find(|d| d.subject == *case.subject && d.task == *task);
     let likelihood = comparison.and_then(|c| c.likelihood.as_ref());
-    let measured = likelihood.and_then(|l| measure(l, budget, (1.0 - 2.0 * case.policy.alpha, case.policy.strict)));
+    let confidence = 1.0 - 2.0 * case.policy.alpha;
+    if let (Some(comparison), Some(bound)) = (comparison, likelihood.and_then(|l| l.bound.as_ref()))
+        && let Some(found) = bounded::found((case, comparison), budget, (bound, confidence))
+    {
+        return found;
+    }
+    let measured = likelihood.and_then(|l| measure(l, budget, (confidence, case.policy.strict)));
     let answer = match (comparison, &measured) {
         (Some(comparison), Some(measured)) => judge((case, comparison), budget, measured),
         _ => (Verdict::Invalid, format!("{}{}", not_measured(&budget.metric), because(case, task))),
@@ -43,9 +49,17 @@ fn of_task(case: &Case<'_>, budget: &Budget, task: &TaskName) -> Finding {
 }
 
 /// Whose documents have no score and why, as an addition to a clause.
-fn because(case: &Case<'_>, task: &TaskName) -> String {
+pub(super) fn because(case: &Case<'_>, task: &TaskName) -> String {
     let text = without_score(&case.unscored(task));
     if text.is_empty() { text } else { format!(": {text}") }
+}
+
+/// Why documents can't be judged of which too many could not be compared.
+pub(super) fn too_many_missing(case: &Case<'_>, comparison: &DistributionComparison) -> Option<String> {
+    let (missing, of) = (comparison.missing, comparison.documents);
+    let many = missing as f64 > MOST_MISSING * of as f64;
+    let why = || because(case, &comparison.task);
+    many.then(|| format!("{missing} of {of} documents could not be compared, too many for a verdict{}", why()))
 }
 
 fn not_measured(metric: &str) -> String {
@@ -146,9 +160,8 @@ fn measure(likelihood: &Likelihood, budget: &Budget, (confidence, strict): (f64,
 fn judge((case, comparison): (&Case<'_>, &DistributionComparison), budget: &Budget, measured: &Measured) -> (Verdict, String) {
     let (metric, max, value) = (&budget.metric, budget.max, measured.value);
     let missing = comparison.missing;
-    if missing as f64 > MOST_MISSING * comparison.documents as f64 {
-        let (of, why) = (comparison.documents, because(case, &comparison.task));
-        return (Verdict::Invalid, format!("{missing} of {of} documents could not be compared, too many for a verdict{why}"));
+    if let Some(fault) = too_many_missing(case, comparison) {
+        return (Verdict::Invalid, fault);
     }
     let Some(tested) = &measured.tested else {
         return (Verdict::Inconclusive, format!("{metric} is {value:.4}, but one document has no interval: add documents"));

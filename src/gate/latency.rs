@@ -3,8 +3,8 @@
 use super::budget::untestable;
 use super::wording::{confidence_text, count};
 use super::{Case, Evidence, Finding, Rule, Spent};
-use crate::analysis::{LatencyComparison, PairedTimes};
-use crate::domain::{Budget, Measured, TaskName, Verdict};
+use crate::analysis::{LatencyComparison, PairedTimes, Span};
+use crate::domain::{Budget, Measured, Verdict};
 use crate::stats::Interval;
 
 /// One finding for each latency budget: on its task, or on all tasks with scores together.
@@ -16,10 +16,10 @@ pub(super) fn findings(case: &Case<'_>) -> Vec<Finding> {
 fn of_budget(case: &Case<'_>, budget: &Budget) -> Finding {
     let alpha = case.policy.alpha;
     let mut own = case.comparisons.latencies.iter();
-    let row = own.find(|row| row.subject == *case.subject && row.task == budget.task);
+    let row = own.find(|row| row.subject == *case.subject && row.task == budget.task && row.span == span(&budget.metric));
     let (verdict, reason, value, interval) = match (untestable(alpha), row) {
         (Some(fault), _) => (Verdict::Invalid, fault, None, None),
-        (None, None) => (Verdict::Invalid, not_measured(&budget.metric, budget.task.as_ref()), None, None),
+        (None, None) => (Verdict::Invalid, not_measured(case, budget), None, None),
         (None, Some(row)) => {
             let (verdict, reason) = judge(row, budget, (alpha, case.record.header.seed));
             let shown = if quantile(&budget.metric).is_none() { row.times.mean_shown() } else { None };
@@ -31,17 +31,34 @@ fn of_budget(case: &Case<'_>, budget: &Budget) -> Finding {
     Finding { rule: Rule::Latency, task, slice: None, gating: true, verdict, reason, evidence: Some(evidence) }
 }
 
-fn not_measured(metric: &str, task: Option<&TaskName>) -> String {
-    let on = task.map_or_else(|| "any task with scores".to_owned(), |task| format!("'{task}' (a task with scores is needed)"));
-    format!("{metric} has a budget, but was not measured: no sample of {on} has a time and a score of both")
+fn not_measured(case: &Case<'_>, budget: &Budget) -> String {
+    let (metric, any) = (&budget.metric, || "any task with scores".to_owned());
+    let on = budget.task.as_ref().map_or_else(any, |task| format!("'{task}' (a task with scores is needed)"));
+    let lacks = match span(metric) {
+        Span::Whole => "has a time and a score of both",
+        Span::First => "was streamed by both: set `stream = true` for both",
+        Span::Between => "was streamed by both with two tokens or more: set `stream = true` for both",
+    };
+    let reused = case.record.endpoints.told.values().any(|told| told.cached);
+    let reused = if reused { "; answers that were taken from the cache have no time: `--fresh` asks again" } else { "" };
+    format!("{metric} has a budget, but was not measured: no sample of {on} {lacks}{reused}")
+}
+
+/// The part of the time that a metric is about.
+fn span(metric: &str) -> Span {
+    match metric.split_once('.') {
+        Some(("ttft", _)) => Span::First,
+        Some(("itl", _)) => Span::Between,
+        _ => Span::Whole,
+    }
 }
 
 /// The quantile that a metric is about; the mean where none.
 fn quantile(metric: &str) -> Option<f64> {
-    match metric {
-        "latency.p50_ratio" => Some(0.5),
-        "latency.p95_ratio" => Some(0.95),
-        "latency.p99_ratio" => Some(0.99),
+    match metric.split_once('.') {
+        Some((_, "p50_ratio")) => Some(0.5),
+        Some((_, "p95_ratio")) => Some(0.95),
+        Some((_, "p99_ratio")) => Some(0.99),
         _ => None,
     }
 }
@@ -57,9 +74,14 @@ fn judge(row: &LatencyComparison, budget: &Budget, (alpha, seed): (f64, u64)) ->
     let fewest = q.map_or_else(PairedTimes::fewest_blocks, |q| PairedTimes::fewest_for(q, alpha));
     if times.measurements() < fewest {
         let (have, fewest) = (count(times.measurements() as u64), count(fewest as u64));
+        // What is streamed is asked one by one.
+        let (what, by) = match row.span {
+            Span::Whole => ("batches", "more samples or smaller batches"),
+            Span::First | Span::Between => ("answers", "more samples"),
+        };
         let what = format!(
-            "{is}, but {have} batches beside the first cannot tell whether it keeps within {max}: at least {fewest} are needed, \
-             by more samples or smaller batches"
+            "{is}, but {have} {what} beside the first cannot tell whether it keeps within {max}: at least {fewest} are needed, by \
+             {by}"
         );
         return (Verdict::Inconclusive, what);
     }
@@ -88,6 +110,7 @@ fn in_brackets(interval: Interval, confidence: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::endpoints::Api;
     use crate::analysis::fixture::{Reply, Run};
     use crate::gate::decide;
 
@@ -121,6 +144,33 @@ mod tests {
         }
         let open = latency_of(&timed(480, "latency.p50_ratio", 1.256));
         assert_eq!(open[0].0, Verdict::Inconclusive, "{}", open[0].1);
+    }
+
+    #[test]
+    fn streamed_tokens_are_held_against_their_own_budgets_and_cached_ones_against_none() {
+        let judged = |metric: &str, max: f64, cached: bool| {
+            let mut api = Api::telling(move |_, _, _, told| told.cached = cached);
+            api.run.items = 400;
+            api.run.policy.budgets = vec![Budget { metric: metric.to_owned(), task: None, max }];
+            let (record, comparisons) = api.compared();
+            let decision = decide(&record, &comparisons, &api.run.policy);
+            let found = decision.subjects[0].findings.iter().find(|f| f.rule == Rule::Latency).expect("the budget is judged");
+            (found.verdict, found.reason.clone())
+        };
+        // The variant takes half as long again, to its first token and between tokens.
+        for metric in ["ttft.mean_ratio", "ttft.p50_ratio", "ttft.p95_ratio", "ttft.p99_ratio", "itl.mean_ratio", "itl.p95_ratio"]
+        {
+            for (max, verdict) in [(1.45, Verdict::Fail), (1.55, Verdict::Pass)] {
+                let found = judged(metric, max, false);
+                assert_eq!(found.0, verdict, "{metric}: {}", found.1);
+            }
+        }
+        for metric in ["ttft.p50_ratio", "itl.mean_ratio", "latency.mean_ratio"] {
+            let (verdict, reason) = judged(metric, 9.0, true);
+            assert!(verdict == Verdict::Invalid && reason.contains("`--fresh` asks again"), "{reason}");
+        }
+        let found = latency_of(&timed(60, "ttft.p50_ratio", 2.0));
+        assert!(found[0].0 == Verdict::Invalid && found[0].1.contains("`stream = true`"), "{}", found[0].1);
     }
 
     #[test]

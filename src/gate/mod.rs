@@ -4,7 +4,9 @@
 //! variant's verdict is its worst gating finding, and the run's is its worst candidate. A control is known to be bad: if
 //! it doesn't fail, the tasks have no teeth and the run is invalid; otherwise it doesn't count.
 
+mod amounts;
 mod attempts;
+mod bounded;
 mod budget;
 mod case;
 mod course;
@@ -21,6 +23,7 @@ mod method;
 mod noise;
 mod overall;
 mod reasons;
+mod served;
 mod side;
 #[cfg(test)]
 mod tests;
@@ -93,6 +96,7 @@ fn lets_through(verdict: Verdict, subjects: &[SubjectDecision], policy: &Policy)
 
 fn judge(case: &Case<'_>, role: Role) -> SubjectDecision {
     let mut findings = fairness::findings(case);
+    findings.extend(served::findings(case));
     findings.extend_from_slice(case.noise);
     findings.extend(case.losses());
     findings.extend(budget::findings(case));

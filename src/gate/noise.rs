@@ -3,7 +3,7 @@
 use super::wording::{count, interval, plural, pp, signed_points, tolerated};
 use super::{Code, Evidence, Finding, Loss, Rule, Warning, judge_loss};
 use crate::analysis::{Comparisons, Noise, Record};
-use crate::domain::{Policy, Role, TaskCard, Verdict};
+use crate::domain::{EngineSpec, Policy, Role, TaskCard, Verdict};
 
 /// A margin should be so many times the standard deviation of a difference between two passes.
 const TWICE: f64 = 2.0;
@@ -80,8 +80,14 @@ fn items(n: u64) -> String {
 pub(super) fn warnings(record: &Record, comparisons: &Comparisons, policy: &Policy) -> Vec<Warning> {
     let canary = record.header.canary();
     if canary.is_none_or(|canary| canary.repeats < 2) {
-        let detail = "one canary, one pass".to_owned();
-        return vec![Warning { code: Code::NoAa, subject: None, task: None, detail }];
+        // What is loaded here repeats itself; a service does not.
+        let api = canary.filter(|canary| matches!(canary.engine, EngineSpec::Api(_)));
+        let detail = match api {
+            Some(_) => "one pass, and a service's answers differ from one request to the next: `repeats = 2` shows by how much",
+            None => "one canary, one pass",
+        };
+        let subject = api.map(|canary| canary.name.clone());
+        return vec![Warning { code: Code::NoAa, subject, task: None, detail: detail.to_owned() }];
     }
     let mut warnings: Vec<Warning> = comparisons.noise.iter().filter_map(|noise| overdispersed(noise, record, policy)).collect();
     warnings.extend(of_canary(record, comparisons, policy).filter_map(|(noise, card)| margin_in_noise(noise, card, policy)));

@@ -43,11 +43,17 @@ pub enum Code {
     NotANumber,
     /// The policy names a task that the run doesn't have.
     UnknownTask,
+    /// A service changed its configuration in mid-run.
+    Fingerprint,
+    /// A model is known by its name alone.
+    Unproven,
+    /// An address tells another region than the plan.
+    Region,
 }
 
 impl Code {
     /// Every code, in their order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::Floor,
         Self::Underpowered,
         Self::LowDiscordance,
@@ -67,6 +73,9 @@ impl Code {
         Self::Heterogeneity,
         Self::NotANumber,
         Self::UnknownTask,
+        Self::Fingerprint,
+        Self::Unproven,
+        Self::Region,
     ];
 
     /// The code, as `results.json` spells it.
@@ -92,6 +101,9 @@ impl Code {
             Self::Heterogeneity => "W_HETEROGENEITY",
             Self::NotANumber => "W_NAN",
             Self::UnknownTask => "W_UNKNOWN_TASK",
+            Self::Fingerprint => "W_FINGERPRINT",
+            Self::Unproven => "W_UNPROVEN",
+            Self::Region => "W_REGION",
         }
     }
 
@@ -128,6 +140,11 @@ impl Code {
             Self::Heterogeneity => "Tasks move by different amounts, so their mean hides what happens on single ones.",
             Self::NotANumber => "Some scores were not finite numbers. They count as missing, never as right or wrong.",
             Self::UnknownTask => "The policy has a rule for a task or a slice that this run doesn't have.",
+            Self::Fingerprint => "The service marked its answers with different configurations, so something changed in mid-run.",
+            Self::Unproven => {
+                "A name stands for the model: what answers can change behind it, and earlier runs cannot know that it did."
+            }
+            Self::Region => "The address tells another region than the plan states.",
         }
     }
 
@@ -156,6 +173,9 @@ impl Code {
             Self::Heterogeneity => "Look at the tasks one by one, and gate on those that matter.",
             Self::NotANumber => "Mend the scorer or the engine that gave them, then run again.",
             Self::UnknownTask => "Correct the name in the policy, or add the task to a suite.",
+            Self::Fingerprint => "Run it again at a quiet time; where the marks keep changing, raise the canary's `repeats`.",
+            Self::Unproven => "Name a dated release, not an alias, or serve the weights yourself, where their digest is known.",
+            Self::Region => "Correct `region` or `base_url`; until then do not rely on where the data went.",
         }
     }
 }

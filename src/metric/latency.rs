@@ -24,12 +24,12 @@ pub struct PairedTimes {
 }
 
 impl PairedTimes {
-    /// Of (canary, variant) times in microseconds, in the order in which the samples were asked. The first measurement, a
-    /// batch or a single answer, is left out: it warms the machine up. A time below one microsecond counts as one.
+    /// Of (canary, variant) times in one unit (micro- or nanoseconds), in the order in which the samples were asked. The first
+    /// measurement, a batch or a single answer, is left out: it warms the machine up. A time of 0 counts as one unit.
     #[must_use]
-    pub fn of(micros: &[(u64, u64)]) -> Self {
-        let first = micros.iter().take_while(|pair| Some(*pair) == micros.first()).count();
-        let rest = &micros[first..];
+    pub fn of(times: &[(u64, u64)]) -> Self {
+        let first = times.iter().take_while(|pair| Some(*pair) == times.first()).count();
+        let rest = &times[first..];
         let mut batch: Vec<usize> = Vec::with_capacity(rest.len());
         for (index, pair) in rest.iter().enumerate() {
             let last = batch.last().copied();
@@ -39,7 +39,7 @@ impl PairedTimes {
         let measurements = batch.last().map_or(0, |last| last + 1);
         let blocks = measurements.min(MOST_BLOCKS);
         let block: Vec<u32> = batch.iter().map(|batch| (batch * blocks / measurements) as u32).collect();
-        let time = |micros: u64| micros.max(1) as f64;
+        let time = |units: u64| units.max(1) as f64;
         let (canary, variant): (Vec<f64>, Vec<f64>) = rest.iter().map(|&(a, b)| (time(a), time(b))).unzip();
         let ratios: Vec<f64> = canary.iter().zip(&variant).map(|(a, b)| (b / a).ln()).collect();
         let ln_ratio = stats::cluster_mean(&ratios, &block, SHOWN);

@@ -1,5 +1,6 @@
 //! Documents under two models: perplexities, their ratio and how far the distributions moved apart.
 
+use super::{KldBound, Likeliest};
 use crate::stats::{self, ClusterMean, Interval};
 
 /// Confidence of the intervals that are shown.
@@ -17,6 +18,8 @@ pub struct DocumentTokens<'a> {
     pub variant_nll: &'a [f64],
     /// Divergence, Δp and same-top flags of each token, where the engine shows full distributions.
     pub divergence: Option<(&'a [f64], &'a [f64], &'a [bool])>,
+    /// What the likeliest tokens say of the divergence, where both engines tell them and neither shows full distributions.
+    pub likeliest: Option<Likeliest>,
 }
 
 /// Order statistics, type 7 (linear interpolation).
@@ -133,6 +136,8 @@ pub struct Likelihood {
     pub ln_ratio_interval: Option<Interval>,
     /// How far the distributions moved apart; none where the engine doesn't show them.
     pub displacement: Option<Displacement>,
+    /// A lower bound of that, where the likeliest tokens are known alone.
+    pub bound: Option<KldBound>,
     /// The logarithm of the perplexity ratio over documents.
     ln_ratio_spread: Option<ClusterMean>,
 }
@@ -163,7 +168,7 @@ pub fn likelihood(documents: &[DocumentTokens<'_>]) -> Option<Likelihood> {
     if tokens == 0 {
         return None;
     }
-    let complete = columns.kld.len() == tokens;
+    let (complete, bounded) = (columns.kld.len() == tokens, columns.bounds.len() == tokens);
     let ln_ratio_spread = spread(&columns.difference, &columns.document);
     Some(Likelihood {
         documents: documents.len(),
@@ -173,6 +178,7 @@ pub fn likelihood(documents: &[DocumentTokens<'_>]) -> Option<Likelihood> {
         ln_ratio: mean(&columns.difference),
         ln_ratio_interval: ln_ratio_spread.and_then(|of| of.interval(SHOWN)),
         displacement: complete.then(|| columns.displacement()),
+        bound: if bounded { KldBound::of(&columns.bounds, &columns.document, columns.k) } else { None },
         ln_ratio_spread,
     })
 }
@@ -187,6 +193,8 @@ struct Columns {
     kld: Vec<f64>,
     delta_p: Vec<f64>,
     same_top: Vec<f64>,
+    bounds: Vec<f64>,
+    k: usize,
 }
 
 impl Columns {
@@ -201,6 +209,10 @@ impl Columns {
             self.kld.extend_from_slice(kld);
             self.delta_p.extend_from_slice(delta_p);
             self.same_top.extend(same_top.iter().map(|&same| if same { 1.0 } else { 0.0 }));
+        }
+        if let Some(likeliest) = &tokens.likeliest {
+            self.k = if self.bounds.is_empty() { likeliest.k } else { self.k.min(likeliest.k) };
+            self.bounds.extend_from_slice(&likeliest.bounds);
         }
     }
 
@@ -225,7 +237,7 @@ impl Columns {
 }
 
 /// The mean and its spread over documents.
-fn spread(values: &[f64], documents: &[usize]) -> Option<ClusterMean> {
+pub(super) fn spread(values: &[f64], documents: &[usize]) -> Option<ClusterMean> {
     stats::cluster_mean(values, documents, SHOWN)
 }
 
@@ -235,7 +247,7 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// The order statistics of a list that isn't empty.
-fn quantiles(values: &[f64]) -> Quantiles {
+pub(super) fn quantiles(values: &[f64]) -> Quantiles {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let at = |q: f64| stats::quantile(&sorted, q).expect("there is a value for each token");
@@ -270,7 +282,7 @@ mod tests {
     use super::*;
 
     fn document<'a>(canary_nll: &'a [f64], variant_nll: &'a [f64], kld: &'a [f64]) -> DocumentTokens<'a> {
-        DocumentTokens { canary_nll, variant_nll, divergence: Some((kld, &[0.0, -0.1], &[true, false])) }
+        DocumentTokens { canary_nll, variant_nll, divergence: Some((kld, &[0.0, -0.1], &[true, false])), likeliest: None }
     }
 
     #[test]

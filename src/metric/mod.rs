@@ -1,11 +1,15 @@
 //! Scores to numbers with a direction: each file holds one measure.
 
+mod amount;
+mod bound;
 mod divergence;
 mod latency;
 mod likelihood;
 mod paired;
 mod timing;
 
+pub use amount::PairedAmounts;
+pub use bound::{KldBound, Likeliest, kld_bound};
 pub use divergence::{DivergenceError, Rows, divergence};
 pub use latency::PairedTimes;
 pub use likelihood::{Displacement, DocumentTokens, HistogramBin, Likelihood, Quantiles, likelihood};

@@ -75,7 +75,7 @@ fn fits(budget: &Budget, planned: &PlannedTask) -> bool {
     match budget.measured() {
         Some(Measured::Documents) => planned.task.metric == MetricKind::Perplexity,
         Some(Measured::Items) if budget.metric == ERRORS => planned.task.metric == MetricKind::Accuracy,
-        Some(Measured::Items | Measured::Times) => planned.task.metric != MetricKind::Perplexity,
+        Some(Measured::Items | Measured::Times | Measured::Amounts) => planned.task.metric != MetricKind::Perplexity,
         None => true,
     }
 }
@@ -85,7 +85,7 @@ fn kind(budget: &Budget) -> &'static str {
     match budget.measured() {
         Some(Measured::Documents) => "perplexity tasks",
         Some(Measured::Items) if budget.metric == ERRORS => "right-or-wrong tasks",
-        Some(Measured::Items | Measured::Times) | None => "tasks with scores",
+        Some(Measured::Items | Measured::Times | Measured::Amounts) | None => "tasks with scores",
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) fn compare(args: &CompareArgs) -> Result<u8, Failure> {
     let tasks = subjects::tasks(args, &subjects)?;
     let mut tally = Tally::new(&subjects, &tasks, policy);
     check_tasks(&tally.record.header.policy, &tally.record)?;
-    let mut comparisons = Comparisons { tasks: Vec::new(), distributions: Vec::new(), noise: Vec::new(), latencies: Vec::new() };
+    let mut comparisons = Comparisons::of_sheets(&[]);
     let (mut sliced, mut clustered) = (false, false);
     for task in &tasks {
         let filled = sheets::fill(&subjects, task, &sheets::grouping(args)).map_err(of_files)?;

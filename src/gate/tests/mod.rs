@@ -3,6 +3,7 @@
 mod budgets;
 mod methods;
 mod rules;
+mod served;
 mod sheets;
 
 use proptest::prelude::*;
