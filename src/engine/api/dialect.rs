@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::super::{Failure, RetryClass};
 use super::exchange::{Ask, Draft, Flow, Frame, Wire, inexpressible};
-use super::{mistral, openai_chat, openai_completions, vertex};
+use super::{anthropic, mistral, openai_chat, openai_completions, vertex};
 use crate::domain::{CauseKind, Dialect};
 
 /// A request in its subject's dialect.
@@ -17,6 +17,7 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
         Dialect::OpenaiCompletions => openai_completions::encode(ask),
         Dialect::Mistral => mistral::encode(ask),
         Dialect::Vertex => vertex::encode(ask),
+        Dialect::Anthropic => anthropic::encode(ask),
         other => Err(unspoken(other)),
     }
 }
@@ -29,6 +30,7 @@ pub(super) fn whole(dialect: Dialect, body: &Value, draft: &mut Draft) -> Result
     match dialect {
         Dialect::OpenaiChat | Dialect::OpenaiCompletions => openai_chat::whole(body, draft),
         Dialect::Mistral | Dialect::Vertex => mistral::whole(body, draft),
+        Dialect::Anthropic => anthropic::whole(body, draft),
         other => Err(unspoken(other)),
     }
 }
@@ -41,6 +43,7 @@ pub(super) fn piece(dialect: Dialect, frame: &Frame<'_>, draft: &mut Draft) -> R
     match dialect {
         Dialect::OpenaiChat | Dialect::OpenaiCompletions => openai_chat::piece(frame, draft),
         Dialect::Mistral | Dialect::Vertex => mistral::piece(frame, draft),
+        Dialect::Anthropic => anthropic::piece(frame, draft),
         other => Err(unspoken(other)),
     }
 }
