@@ -1,5 +1,6 @@
 //! One exchange over HTTP: sent once, received whole or piece by piece, and every fault told with its class.
 
+mod files;
 #[cfg(test)]
 mod tests;
 

@@ -7,6 +7,7 @@ pub mod exchange;
 pub mod preset;
 
 mod anthropic;
+mod batch;
 mod bedrock;
 mod dialect;
 mod echo;
