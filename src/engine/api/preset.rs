@@ -420,7 +420,7 @@ pub fn path_of(preset: Preset, host: &str) -> &'static str {
     let private = match address {
         Some(std::net::IpAddr::V4(address)) => address.is_private() || address.is_link_local(),
         Some(std::net::IpAddr::V6(address)) => address.is_unique_local() || address.is_unicast_link_local(),
-        None => !host.contains('.') || host.ends_with(".local") || host.ends_with(".internal") || host.ends_with(".svc"),
+        None => !host.contains('.') || matches!(host.rsplit('.').next(), Some("local" | "internal" | "svc")),
     };
     if preset == Preset::OpenaiCompatible && !private { "managed API" } else { of(preset).path }
 }

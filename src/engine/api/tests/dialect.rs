@@ -9,94 +9,88 @@ fn said(dialect: Dialect, body: &str) -> String {
     refusal(dialect, 400, body.as_bytes())
 }
 
+/// Error bodies and what they say.
+const BODIES: [(Dialect, &str, &str); 19] = [
+    // OpenAI: ErrorResponse.
+    (
+        Dialect::OpenaiChat,
+        r#"{"error":{"message":"The model `x` does not exist","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#,
+        "The model `x` does not exist",
+    ),
+    // Azure: a gateway's form, and the content filter's.
+    (
+        Dialect::OpenaiChat,
+        r#"{"statusCode":401,"message":"Unauthorized. Access token is missing."}"#,
+        "Unauthorized. Access token is missing.",
+    ),
+    (
+        Dialect::OpenaiChat,
+        r#"{"error":{"message":"The response was filtered","param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
+        "The response was filtered",
+    ),
+    // vLLM, older and newer.
+    (
+        Dialect::OpenaiCompletions,
+        r#"{"object":"error","message":"max_tokens must be at least 1","type":"BadRequestError","param":null,"code":400}"#,
+        "max_tokens must be at least 1",
+    ),
+    (
+        Dialect::OpenaiCompletions,
+        r#"{"error":{"message":"too long","type":"BadRequestError","param":"input_tokens","code":400}}"#,
+        "too long",
+    ),
+    // llama.cpp's server.
+    (Dialect::LlamaCpp, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#, "Loading model"),
+    // Mistral: its own form, FastAPI's validation errors, a bare detail.
+    (
+        Dialect::Mistral,
+        r#"{"object":"error","message":"Invalid model: x","type":"invalid_model","param":null,"code":"1500"}"#,
+        "Invalid model: x",
+    ),
+    (
+        Dialect::Mistral,
+        r#"{"detail":[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted","input":7}]}"#,
+        "body.seed: Extra inputs are not permitted",
+    ),
+    (
+        Dialect::Mistral,
+        r#"{"object":"error","message":{"detail":[{"type":"missing","loc":["body","messages"],"msg":"Field required"}]},"type":"invalid_request_error"}"#,
+        "body.messages: Field required",
+    ),
+    (Dialect::Mistral, r#"{"detail":"Unauthorized"}"#, "Unauthorized"),
+    // DeepSeek.
+    (
+        Dialect::OpenaiChat,
+        r#"{"error":{"message":"Insufficient Balance","type":"unknown_error","param":null,"code":"invalid_request_error"}}"#,
+        "Insufficient Balance",
+    ),
+    // LiteLLM.
+    (
+        Dialect::OpenaiChat,
+        r#"{"error":{"message":"litellm.RateLimitError: slow down","type":"throttling_error","param":null,"code":"429"}}"#,
+        "litellm.RateLimitError: slow down",
+    ),
+    (Dialect::Ollama, r#"{"error":"model 'x' not found"}"#, "model 'x' not found"),
+    (
+        Dialect::Anthropic,
+        r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}"#,
+        "Overloaded",
+    ),
+    (Dialect::Bedrock, r#"{"message":"The provided model identifier is invalid."}"#, "The provided model identifier is invalid."),
+    (Dialect::Bedrock, r#"{"Message":"User is not authorized"}"#, "User is not authorized"),
+    (
+        Dialect::Vertex,
+        r#"[{"error":{"code":404,"message":"Publisher Model was not found","status":"NOT_FOUND"}}]"#,
+        "Publisher Model was not found",
+    ),
+    // A proxy's page, and plain text.
+    (Dialect::OpenaiChat, "<html>\r\n<head><title>502 Bad Gateway</title></head><body>nginx</body></html>", "502 Bad Gateway"),
+    (Dialect::OpenaiChat, "\nupstream connect error\nreset reason: overflow", "upstream connect error"),
+];
+
 #[test]
 fn the_message_of_every_service_is_found() {
-    let cases = [
-        // OpenAI: ErrorResponse.
-        (
-            Dialect::OpenaiChat,
-            r#"{"error":{"message":"The model `x` does not exist","type":"invalid_request_error","param":null,"code":"model_not_found"}}"#,
-            "The model `x` does not exist",
-        ),
-        // Azure: a gateway's form, and the content filter's.
-        (
-            Dialect::OpenaiChat,
-            r#"{"statusCode":401,"message":"Unauthorized. Access token is missing."}"#,
-            "Unauthorized. Access token is missing.",
-        ),
-        (
-            Dialect::OpenaiChat,
-            r#"{"error":{"message":"The response was filtered","param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}"#,
-            "The response was filtered",
-        ),
-        // vLLM, older and newer.
-        (
-            Dialect::OpenaiCompletions,
-            r#"{"object":"error","message":"max_tokens must be at least 1","type":"BadRequestError","param":null,"code":400}"#,
-            "max_tokens must be at least 1",
-        ),
-        (
-            Dialect::OpenaiCompletions,
-            r#"{"error":{"message":"too long","type":"BadRequestError","param":"input_tokens","code":400}}"#,
-            "too long",
-        ),
-        // llama.cpp's server.
-        (Dialect::LlamaCpp, r#"{"error":{"code":503,"message":"Loading model","type":"unavailable_error"}}"#, "Loading model"),
-        // Mistral: its own form, FastAPI's validation errors, a bare detail.
-        (
-            Dialect::Mistral,
-            r#"{"object":"error","message":"Invalid model: x","type":"invalid_model","param":null,"code":"1500"}"#,
-            "Invalid model: x",
-        ),
-        (
-            Dialect::Mistral,
-            r#"{"detail":[{"type":"extra_forbidden","loc":["body","seed"],"msg":"Extra inputs are not permitted","input":7}]}"#,
-            "body.seed: Extra inputs are not permitted",
-        ),
-        (
-            Dialect::Mistral,
-            r#"{"object":"error","message":{"detail":[{"type":"missing","loc":["body","messages"],"msg":"Field required"}]},"type":"invalid_request_error"}"#,
-            "body.messages: Field required",
-        ),
-        (Dialect::Mistral, r#"{"detail":"Unauthorized"}"#, "Unauthorized"),
-        // DeepSeek.
-        (
-            Dialect::OpenaiChat,
-            r#"{"error":{"message":"Insufficient Balance","type":"unknown_error","param":null,"code":"invalid_request_error"}}"#,
-            "Insufficient Balance",
-        ),
-        // LiteLLM.
-        (
-            Dialect::OpenaiChat,
-            r#"{"error":{"message":"litellm.RateLimitError: slow down","type":"throttling_error","param":null,"code":"429"}}"#,
-            "litellm.RateLimitError: slow down",
-        ),
-        (Dialect::Ollama, r#"{"error":"model 'x' not found"}"#, "model 'x' not found"),
-        (
-            Dialect::Anthropic,
-            r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}"#,
-            "Overloaded",
-        ),
-        (
-            Dialect::Bedrock,
-            r#"{"message":"The provided model identifier is invalid."}"#,
-            "The provided model identifier is invalid.",
-        ),
-        (Dialect::Bedrock, r#"{"Message":"User is not authorized"}"#, "User is not authorized"),
-        (
-            Dialect::Vertex,
-            r#"[{"error":{"code":404,"message":"Publisher Model was not found","status":"NOT_FOUND"}}]"#,
-            "Publisher Model was not found",
-        ),
-        // A proxy's page, and plain text.
-        (
-            Dialect::OpenaiChat,
-            "<html>\r\n<head><title>502 Bad Gateway</title></head><body>nginx</body></html>",
-            "502 Bad Gateway",
-        ),
-        (Dialect::OpenaiChat, "\nupstream connect error\nreset reason: overflow", "upstream connect error"),
-    ];
-    for (dialect, body, expected) in cases {
+    for (dialect, body, expected) in BODIES {
         assert_eq!(said(dialect, body), expected, "{body}");
     }
 }

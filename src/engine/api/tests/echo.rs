@@ -17,8 +17,15 @@ struct Server {
 }
 
 impl Server {
-    fn new(responses: Vec<Result<Value, Failure>>) -> Self {
-        Self { responses: Mutex::new(responses.into()), asked: Mutex::default() }
+    fn new(responses: Vec<Value>) -> Self {
+        Self { responses: Mutex::new(responses.into_iter().map(Ok).collect()), asked: Mutex::default() }
+    }
+
+    /// A server that fails first.
+    fn failing(failure: &Failure, responses: Vec<Value>) -> Self {
+        let server = Self::new(responses);
+        server.responses.lock().unwrap().push_front(Err(failure.clone()));
+        server
     }
 
     /// Asks it for the score of options.
@@ -69,16 +76,16 @@ fn legacy(preset: Preset) -> ApiSpec {
 }
 
 /// vLLM's `/tokenize`.
-fn tokens(ids: &[u64]) -> Result<Value, Failure> {
-    Ok(json!({"count": ids.len(), "max_model_len": 16, "tokens": ids, "token_strs": null}))
+fn tokens(ids: &[u64]) -> Value {
+    json!({"count": ids.len(), "max_model_len": 16, "tokens": ids, "token_strs": null})
 }
 
 /// vLLM's response to a list of prompts with these `prompt_logprobs`.
-fn vllm_choices(prompts: &[Value]) -> Result<Value, Failure> {
+fn vllm_choices(prompts: &[Value]) -> Value {
     let choice = |(index, entries): (usize, &Value)| json!({"index": index, "text": "x", "logprobs": null, "finish_reason": "length", "stop_reason": null, "prompt_logprobs": entries});
     let choices: Vec<Value> = prompts.iter().enumerate().map(choice).collect();
-    Ok(json!({"id": "cmpl-1", "object": "text_completion", "model": "m", "choices": choices,
-        "usage": {"prompt_tokens": 9, "total_tokens": 11, "completion_tokens": 2}}))
+    json!({"id": "cmpl-1", "object": "text_completion", "model": "m", "choices": choices,
+        "usage": {"prompt_tokens": 9, "total_tokens": 11, "completion_tokens": 2}})
 }
 
 /// A token that was the likeliest.
@@ -123,7 +130,7 @@ fn where_the_tokenizer_is_hidden_the_context_goes_along_as_one_more_prompt() {
         json!([null, first(5, -0.5), later(8, -1.0, 2, -0.25)]),
         json!([null, first(5, -0.5)]),
     ];
-    let server = Server::new(vec![Err(hidden), vllm_choices(&entries)]);
+    let server = Server::failing(&hidden, vec![vllm_choices(&entries)]);
     let options = server.choice(&vllm(), "Q:", &[" a", " b"]).unwrap();
     assert_eq!(options.iter().map(|option| (option.tokens, option.log_likelihood)).collect::<Vec<_>>(), [(1, -0.25), (1, -1.0)]);
     assert!(server.asked()[1].1.contains(r#""prompt":["Q: a","Q: b","Q:"]"#), "{:?}", server.asked());
@@ -132,12 +139,12 @@ fn where_the_tokenizer_is_hidden_the_context_goes_along_as_one_more_prompt() {
 #[test]
 fn a_fault_that_may_pass_is_not_taken_for_a_server_without_tokenizer() {
     let busy = Failure::new(CauseKind::Limited, RetryClass::Busy, "slow down");
-    let server = Server::new(vec![Err(busy.clone())]);
+    let server = Server::failing(&busy, vec![]);
     assert_eq!(server.choice(&vllm(), "Q:", &[" a", " b"]).unwrap_err(), busy);
 }
 
 /// A legacy completion that echoes prompts: each a list of own log-probabilities and of the likeliest.
-fn echo(prompts: &[(Value, Value)], usage: Option<u64>) -> Result<Value, Failure> {
+fn echo(prompts: &[(Value, Value)], usage: Option<u64>) -> Value {
     let choice = |(index, (own, top)): (usize, &(Value, Value))| {
         let logprobs = json!({"tokens": [], "token_logprobs": own, "top_logprobs": top, "text_offset": []});
         json!({"text": "", "index": index, "logprobs": logprobs, "finish_reason": "length"})
@@ -148,7 +155,7 @@ fn echo(prompts: &[(Value, Value)], usage: Option<u64>) -> Result<Value, Failure
     if let Some(prompt) = usage {
         body["usage"] = json!({"prompt_tokens": prompt, "total_tokens": prompt});
     }
-    Ok(body)
+    body
 }
 
 #[test]
@@ -189,30 +196,30 @@ fn tokens_generated_behind_the_prompts_are_taken_off_by_count_and_never_guessed(
 }
 
 /// What becomes of one option whose only token has this entry.
-fn entry(entry: Value) -> Result<Vec<OptionScore>, Failure> {
+fn entry(entry: &Value) -> Result<Vec<OptionScore>, Failure> {
     Server::new(vec![tokens(&[1]), vllm_choices(&[json!([null, entry])])]).choice(&vllm(), "Q", &["a"])
 }
 
 #[test]
 fn what_is_no_log_probability_is_a_failure_and_never_a_number() {
     for value in [json!(null), json!("NaN"), json!(-9999.0), json!(-1e300), json!(0.5)] {
-        let failure = entry(json!({"5": {"logprob": value, "rank": 1, "decoded_token": "a"}})).unwrap_err();
+        let failure = entry(&json!({"5": {"logprob": value, "rank": 1, "decoded_token": "a"}})).unwrap_err();
         assert_eq!((failure.kind, failure.retry), (CauseKind::NotANumber, RetryClass::No), "{value}");
     }
-    assert_eq!(entry(Value::Null).unwrap_err().kind, CauseKind::NotANumber);
+    assert_eq!(entry(&Value::Null).unwrap_err().kind, CauseKind::NotANumber);
     let unclear = json!({"5": {"logprob": -1.0}, "6": {"logprob": -2.0}});
-    assert_eq!(entry(unclear).unwrap_err().kind, CauseKind::Malformed);
-    let rounding = entry(json!({"5": {"logprob": 1e-7, "rank": 1}})).unwrap();
+    assert_eq!(entry(&unclear).unwrap_err().kind, CauseKind::Malformed);
+    let rounding = entry(&json!({"5": {"logprob": 1e-7, "rank": 1}})).unwrap();
     assert!(rounding[0].log_likelihood.abs() < f64::MIN_POSITIVE);
     let without = json!({"choices": [{"index": 0, "text": "x", "finish_reason": "length", "prompt_logprobs": null}]});
-    let server = Server::new(vec![tokens(&[1]), Ok(without)]);
+    let server = Server::new(vec![tokens(&[1]), without]);
     let failure = server.choice(&vllm(), "Q", &["a"]).unwrap_err();
     assert_eq!((failure.kind, failure.retry), (CauseKind::Malformed, RetryClass::No));
 }
 
 #[test]
 fn equal_probabilities_are_all_the_most_likely() {
-    let tied = entry(later(7, -1.0, 2, -1.0)).unwrap();
+    let tied = entry(&later(7, -1.0, 2, -1.0)).unwrap();
     assert!(tied[0].greedy);
 }
 
