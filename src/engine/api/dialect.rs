@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use super::super::{Failure, RetryClass};
-use super::exchange::{Ask, Draft, Flow, Frame, Wire, inexpressible};
-use super::{anthropic, mistral, openai_chat, openai_completions, vertex};
+use super::exchange::{Ask, Draft, Flow, Frame, Wire};
+use super::{anthropic, bedrock, llama_cpp, mistral, ollama, openai_chat, openai_completions, vertex};
 use crate::domain::{CauseKind, Dialect};
 
 /// A request in its subject's dialect.
@@ -17,8 +17,10 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
         Dialect::OpenaiCompletions => openai_completions::encode(ask),
         Dialect::Mistral => mistral::encode(ask),
         Dialect::Vertex => vertex::encode(ask),
+        Dialect::Ollama => ollama::encode(ask),
+        Dialect::LlamaCpp => llama_cpp::encode(ask),
         Dialect::Anthropic => anthropic::encode(ask),
-        other => Err(unspoken(other)),
+        Dialect::Bedrock => bedrock::encode(ask),
     }
 }
 
@@ -30,8 +32,10 @@ pub(super) fn whole(dialect: Dialect, body: &Value, draft: &mut Draft) -> Result
     match dialect {
         Dialect::OpenaiChat | Dialect::OpenaiCompletions => openai_chat::whole(body, draft),
         Dialect::Mistral | Dialect::Vertex => mistral::whole(body, draft),
+        Dialect::Ollama => ollama::whole(body, draft),
+        Dialect::LlamaCpp => llama_cpp::whole(body, draft),
         Dialect::Anthropic => anthropic::whole(body, draft),
-        other => Err(unspoken(other)),
+        Dialect::Bedrock => bedrock::whole(body, draft),
     }
 }
 
@@ -43,14 +47,11 @@ pub(super) fn piece(dialect: Dialect, frame: &Frame<'_>, draft: &mut Draft) -> R
     match dialect {
         Dialect::OpenaiChat | Dialect::OpenaiCompletions => openai_chat::piece(frame, draft),
         Dialect::Mistral | Dialect::Vertex => mistral::piece(frame, draft),
+        Dialect::Ollama => ollama::piece(frame, draft),
+        Dialect::LlamaCpp => llama_cpp::piece(frame, draft),
         Dialect::Anthropic => anthropic::piece(frame, draft),
-        other => Err(unspoken(other)),
+        Dialect::Bedrock => bedrock::piece(frame, draft),
     }
-}
-
-/// A dialect without functions.
-fn unspoken(dialect: Dialect) -> Failure {
-    inexpressible(format!("the dialect {dialect:?} is not spoken"))
 }
 
 /// Most characters of a service's message that are passed on.
@@ -181,7 +182,3 @@ fn class(error: &Value, said: &str) -> (CauseKind, RetryClass) {
     }
     (CauseKind::Refused, RetryClass::No)
 }
-
-#[cfg(test)]
-#[path = "tests/dialect.rs"]
-mod tests;
