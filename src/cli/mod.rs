@@ -7,6 +7,7 @@ mod doctor;
 mod failure;
 mod gate;
 mod init;
+mod keys;
 mod ledger;
 mod power;
 pub mod progress;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::ArgMatches;
+use tokio::runtime::Runtime;
 
 use super::answers::{self, Kept};
 use super::args::RunArgs;
@@ -40,11 +41,13 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
         terminal::note(&format!("{} is complete: nothing is left to ask", folder.display()));
         return report::finish(&folder);
     }
-    let (work, kept) = prepare(plan, args.fresh)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = runtime.map_err(|fault| Failure::internal(&fault))?;
+    let (work, kept) = prepare(plan, args.fresh, &runtime)?;
     let began = Instant::now();
     let (folder, sinks, start) = open_journal(args, &work)?;
     let folder = folder.path().to_owned();
-    let summary = ask(args, work, start, sinks).map_err(|failure| with_place(failure, &folder))?;
+    let summary = ask(args, runtime, (work, start), sinks).map_err(|failure| with_place(failure, &folder))?;
     kept.tell();
     if summary.left() > 0 {
         let what = format!("interrupted with {} of {} units done", summary.units - summary.left(), summary.units);
@@ -60,8 +63,8 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
 }
 
 /// Everything that is needed before the first request, checked.
-fn prepare(plan: Plan, fresh: bool) -> Result<(Work, Kept), Failure> {
-    let seats = seats::load(&plan)?;
+fn prepare(plan: Plan, fresh: bool, runtime: &Runtime) -> Result<(Work, Kept), Failure> {
+    let seats = seats::load(&plan, runtime)?;
     let scorers = plan.tasks.iter().map(|planned| scorer::of(&planned.task.scorer)).collect();
     let referees = referees::of(&plan);
     let mut work = Work { plan: Arc::new(plan), seats, scorers, referees };
@@ -141,10 +144,8 @@ fn header(plan: &Plan) -> RunHeader {
 }
 
 /// Asks everything that is still to be asked. The first signal drains, the second stops.
-fn ask(args: &RunArgs, work: Work, start: Start, sinks: Vec<Box<dyn Sink>>) -> Result<Summary, Failure> {
+fn ask(args: &RunArgs, runtime: Runtime, (work, start): (Work, Start), sinks: Vec<Box<dyn Sink>>) -> Result<Summary, Failure> {
     let options = Options { batch: args.batch, concurrency: args.concurrency, ..Options::default() };
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let runtime = runtime.map_err(|fault| Failure::internal(&fault))?;
     let (handle, stop) = runner::stop();
     runtime.spawn(async move {
         while signal().await {

@@ -5,20 +5,27 @@ use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use tokio::runtime::Runtime;
+
 use super::failure::{Failure, chain};
-use crate::domain::{EngineSpec, Subject};
+use super::keys;
+use crate::domain::{ApiSpec, EngineSpec, Subject};
+use crate::engine::api::{Access, ApiEngine};
 use crate::engine::scripted::ScriptedEngine;
+use crate::engine::server::Managed;
 use crate::engine::{self, Engine};
 use crate::plan::Plan;
 use crate::runner::Seat;
 
-/// Opens every subject, the canary first; variants that are to be made from it are made here.
-pub(super) fn load(plan: &Plan) -> Result<Vec<Seat>, Failure> {
-    plan.subjects.iter().map(|subject| seat(plan, subject)).collect()
+/// Opens every subject, the canary first; variants that are to be made from it are made here, and servers are started.
+/// Connections to services live in `runtime`.
+pub(super) fn load(plan: &Plan, runtime: &Runtime) -> Result<Vec<Seat>, Failure> {
+    keys::check(plan)?;
+    plan.subjects.iter().map(|subject| seat(plan, subject, runtime)).collect()
 }
 
 /// Opens one subject.
-pub(super) fn seat(plan: &Plan, subject: &Subject) -> Result<Seat, Failure> {
+pub(super) fn seat(plan: &Plan, subject: &Subject, runtime: &Runtime) -> Result<Seat, Failure> {
     let began = Instant::now();
     let engine: Arc<dyn Engine> = match &subject.engine {
         EngineSpec::Scripted(spec) => {
@@ -26,15 +33,38 @@ pub(super) fn seat(plan: &Plan, subject: &Subject) -> Result<Seat, Failure> {
             Arc::new(ScriptedEngine::new(spec, samples.map(|sample| (&sample.request, &sample.target))))
         }
         EngineSpec::Local(_) => open(plan, subject)?,
-        EngineSpec::Api(_) => {
-            return Err(Failure::usage(format!("subject '{}' is behind an API, which cannot be asked yet", subject.name)));
-        }
+        EngineSpec::Api(spec) => Arc::new(runtime.block_on(reach(plan, subject, spec))?),
         EngineSpec::Recorded(_) => {
             let what = format!("subject '{}' has answers that another program asked for, so it cannot be asked", subject.name);
             return Err(Failure::usage(what).with_hint("compare such results with `quantgate compare`"));
         }
     };
     Ok(Seat { subject: subject.clone(), engine, load_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX) })
+}
+
+/// A subject behind an API, its server started where it has one of its own.
+pub(super) async fn reach(plan: &Plan, subject: &Subject, spec: &ApiSpec) -> Result<ApiEngine, Failure> {
+    let key = keys::read(subject, spec, &plan.root)?;
+    let server = match &spec.server {
+        Some(_) => Some(start(plan, subject, spec).await?),
+        None => None,
+    };
+    let service = plan.services.get(&subject.name).copied().unwrap_or_default();
+    let access = Access { key, service, root: plan.root.clone(), server };
+    let opened = ApiEngine::open(&subject.name, spec, access).await;
+    opened.map_err(|fault| Failure::usage(chain(&fault)).with_hint(fault.hint()))
+}
+
+/// A server of the subject's own; what it writes is kept beside the runs.
+async fn start(plan: &Plan, subject: &Subject, spec: &ApiSpec) -> Result<Managed, Failure> {
+    let folder = plan.reports.join("servers");
+    std::fs::create_dir_all(&folder).map_err(|fault| {
+        Failure::usage(format!("cannot make the folder {}: {fault}", folder.display()))
+            .with_hint("check that the reports folder may be written")
+    })?;
+    let file: String = subject.name.as_str().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
+    let started = Managed::start(&subject.name, spec, &plan.root, &folder.join(format!("{file}.log"))).await;
+    started.map_err(|fault| Failure::usage(chain(&fault)).with_hint(fault.hint()))
 }
 
 /// A model in this process; making it from the canary shows a bar.

@@ -17,6 +17,7 @@ use crate::domain::{EngineSpec, Role, Subject};
 use crate::plan::{Overrides, Plan};
 use ability::Demand;
 use finding::{Examined, Finding, Verdict};
+use open::Open;
 use pair::Known;
 
 /// Examines every subject and returns the exit code of the worst finding.
@@ -30,7 +31,8 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<u8, Failure> {
     let runtime = runtime.map_err(|fault| Failure::internal(&fault))?;
     let (mut all, mut canary) = (Vec::new(), None);
     for subject in &plan.subjects {
-        let (examined, known) = runtime.block_on(examine(&plan, subject, canary.as_ref()))?;
+        let opened = open::open(&plan, subject, &runtime);
+        let (examined, known) = runtime.block_on(examine(&plan, subject, opened, canary.as_ref()))?;
         if subject.role == Role::Canary {
             canary = known;
         }
@@ -44,8 +46,11 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<u8, Failure> {
     Ok(worst.code())
 }
 
-/// Opens a subject, asks it once and looks at what it told.
-async fn examine(plan: &Plan, subject: &Subject, canary: Option<&Known>) -> Result<(Examined, Option<Known>), Failure> {
+/// What was found of a subject, and what it told of itself where it could be opened.
+type Seen = (Examined, Option<Known>);
+
+/// Asks an open subject once and looks at what it told.
+async fn examine(plan: &Plan, subject: &Subject, opened: Result<Open, Failure>, canary: Option<&Known>) -> Result<Seen, Failure> {
     let spec = match &subject.engine {
         EngineSpec::Api(spec) => Some(&**spec),
         _ => None,
@@ -56,7 +61,7 @@ async fn examine(plan: &Plan, subject: &Subject, canary: Option<&Known>) -> Resu
         engine: shown::engine(&subject.engine),
         checks,
     };
-    let open = match open::open(plan, subject) {
+    let open = match opened {
         Ok(open) => open,
         Err(failure) if failure.code == INTERNAL => return Err(failure),
         Err(failure) => {

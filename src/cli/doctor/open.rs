@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::super::failure::Failure;
 use super::super::seats;
 use super::finding::Finding;
+use tokio::runtime::Runtime;
+
 use crate::domain::Subject;
 use crate::engine::Engine;
 use crate::plan::Plan;
@@ -17,7 +19,7 @@ pub(super) struct Open {
 }
 
 /// Opens a subject.
-pub(super) fn open(plan: &Plan, subject: &Subject) -> Result<Open, Failure> {
-    let seat = seats::seat(plan, subject)?;
+pub(super) fn open(plan: &Plan, subject: &Subject, runtime: &Runtime) -> Result<Open, Failure> {
+    let seat = seats::seat(plan, subject, runtime)?;
     Ok(Open { engine: seat.engine, told: Vec::new() })
 }

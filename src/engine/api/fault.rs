@@ -4,7 +4,6 @@ use std::error::Error;
 use std::io;
 
 use reqwest::header::HeaderMap;
-use serde_json::Value;
 
 use super::super::{Failure, RetryClass};
 use super::headroom::{Told, until_reset};
@@ -148,20 +147,8 @@ pub(super) fn not_json(body: &[u8], kind: Option<&str>, fault: &serde_json::Erro
     super::exchange::malformed(what)
 }
 
-/// The service's own words in the body of an error, whatever its dialect.
-pub(super) fn words(body: &[u8]) -> String {
-    let Ok(value) = serde_json::from_slice::<Value>(body) else {
-        let text = String::from_utf8_lossy(body);
-        // A proxy's page says in its markup what its status said already.
-        return if text.trim_start().starts_with('<') { String::new() } else { shortened(text.trim(), WORDS) };
-    };
-    let error = value.get("error").unwrap_or(&value);
-    let said = ["message", "Message", "detail", "error", "msg"].iter().find_map(|key| error.get(key)).unwrap_or(error);
-    said.as_str().map_or_else(|| said.to_string(), str::to_owned)
-}
-
 /// The first characters of a text.
-pub(super) fn shortened(text: &str, most: usize) -> String {
+fn shortened(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
@@ -249,21 +236,5 @@ mod tests {
         );
         let moved = failure(308, &[("location", "https://new.example/v1?x=1")], "").message;
         assert!(moved.contains("https://new.example/v1;") && !moved.contains("x=1"), "{moved}");
-    }
-
-    #[test]
-    fn words_are_found_in_every_shape_of_error() {
-        for body in [
-            r#"{"error":{"message":"no","type":"t"}}"#,
-            r#"{"object":"error","message":"no","type":"invalid_model"}"#,
-            r#"{"error":"no"}"#,
-            r#"{"detail":"no"}"#,
-            r#"{"Message":"no"}"#,
-            "no\n",
-        ] {
-            assert_eq!(words(body.as_bytes()), "no", "{body}");
-        }
-        assert_eq!(words(b"<html>502 Bad Gateway</html>"), "");
-        assert_eq!(words(br#"{"detail":[{"loc":["body"],"msg":"x"}]}"#), r#"[{"loc":["body"],"msg":"x"}]"#);
     }
 }

@@ -4,17 +4,18 @@ mod files;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Once;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, Url};
 use serde_json::Value;
 
 use super::super::{Failure, Headroom, RetryClass};
 use super::key::Key;
-use super::{exchange, fault, headroom};
-use crate::domain::CauseKind;
+use super::{dialect, exchange, fault, headroom, sigv4};
+use crate::domain::{CauseKind, Dialect};
 
 /// Most bytes of a response that is read whole.
 const MOST: usize = 64 << 20;
@@ -39,6 +40,10 @@ pub(super) struct Target {
     pub(super) concurrency: usize,
     /// How long an exchange may take in all.
     pub(super) timeout: Duration,
+    /// What its errors are written in.
+    pub(super) dialect: Dialect,
+    /// The region that signatures hold for.
+    pub(super) region: Option<String>,
 }
 
 /// A service that cannot be spoken to at all.
@@ -65,6 +70,24 @@ pub(super) struct Http {
     key: Option<Key>,
     headers: HeaderMap,
     idle: Duration,
+    dialect: Dialect,
+    region: String,
+}
+
+/// What is at a path, whatever the status.
+pub(super) struct Seen {
+    /// The status.
+    pub(super) status: u16,
+    /// The body, where it is JSON.
+    pub(super) body: Option<Value>,
+    /// The service's own words, where the status is none of success.
+    pub(super) words: String,
+    /// The response's headers by name, without the key.
+    pub(super) headers: HeaderMap,
+    /// The address that answered: a proxy's, where there is one in between.
+    pub(super) address: Option<SocketAddr>,
+    /// Who issued the certificate; none without TLS.
+    pub(super) issuer: Option<String>,
 }
 
 /// A response with a status of 2xx, its body still to be read.
@@ -105,7 +128,8 @@ impl Http {
             headers.insert(name, value.clone());
         }
         let idle = (target.timeout / 2).clamp(Duration::from_secs(5), Duration::from_secs(120)).min(target.timeout);
-        Ok(Self { client, base, host, key: target.key, headers, idle })
+        let (dialect, region) = (target.dialect, target.region.unwrap_or_default());
+        Ok(Self { client, base, host, key: target.key, headers, idle, dialect, region })
     }
 
     /// Host and port.
@@ -120,33 +144,77 @@ impl Http {
         headers: &[(&'static str, String)],
         body: Vec<u8>,
     ) -> Result<Response<'_>, Failure> {
-        let request = self.request(Method::POST, path, headers)?;
-        let request = request.header(CONTENT_TYPE, HeaderValue::from_static("application/json")).body(body);
-        self.send(request).await
+        let (url, mut all) = (self.url(path)?, self.headers(headers)?);
+        all.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.sign((&Method::POST, &url), &mut all, &body)?;
+        self.send(self.client.post(url).headers(all).body(body)).await
     }
 
     /// Asks for a path behind the base URL. A status other than 2xx is a failure.
     pub(super) async fn get(&self, path: &str) -> Result<Response<'_>, Failure> {
-        let request = self.request(Method::GET, path, &[])?;
+        let request = self.reading(path, &[])?;
         self.send(request).await
     }
 
-    /// Asks for a path of the host itself, outside the base URL's own path.
-    pub(super) async fn get_root(&self, path: &str) -> Result<Response<'_>, Failure> {
-        let root = Url::parse(&self.base).ok().and_then(|base| base.join(path).ok());
-        let request = self.client.get(root.ok_or_else(|| unsendable(path))?).headers(self.headers.clone());
-        self.send(request).await
+    /// Looks what is at a path behind the base URL; only an exchange that does not come about is a failure.
+    pub(super) async fn look(&self, path: &str, headers: &[(&'static str, String)]) -> Result<Seen, Failure> {
+        let request = self.reading(path, headers)?;
+        let mut inner = request.send().await.map_err(|error| self.broken(&error))?;
+        let headers = self.scrubbed(&std::mem::take(inner.headers_mut()));
+        let (status, address) = (inner.status().as_u16(), inner.remote_addr());
+        let issuer = inner.extensions().get::<reqwest::tls::TlsInfo>().and_then(|told| told.peer_certificate());
+        let issuer = issuer.and_then(issuer_of);
+        let (headroom, empty) = (Headroom::default(), HeaderMap::new());
+        let body = Response { status, headers: empty, headroom, http: self, inner }.read(MOST).await?;
+        let body = self.cleanse(body);
+        let words = if status < 300 { String::new() } else { self.words(status, &body) };
+        Ok(Seen { status, body: serde_json::from_slice(&body).ok(), words, headers, address, issuer })
     }
 
-    fn request(&self, method: Method, path: &str, more: &[(&'static str, String)]) -> Result<RequestBuilder, Failure> {
-        let url = Url::parse(&format!("{}{path}", self.base)).map_err(|_| unsendable(path))?;
+    fn url(&self, path: &str) -> Result<Url, Failure> {
+        Url::parse(&format!("{}{path}", self.base)).map_err(|_| unsendable(path))
+    }
+
+    /// The headers of every request, and more.
+    fn headers(&self, more: &[(&'static str, String)]) -> Result<HeaderMap, Failure> {
         let mut headers = self.headers.clone();
         for (name, value) in more {
             let value = HeaderValue::try_from(value.as_str()).map_err(|_| unsendable(name))?;
             headers.insert(HeaderName::from_static(name), value);
         }
-        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        Ok(self.client.request(method, url).headers(headers))
+        Ok(headers)
+    }
+
+    /// A request without a body.
+    fn reading(&self, path: &str, more: &[(&'static str, String)]) -> Result<RequestBuilder, Failure> {
+        let (url, mut all) = (self.url(path)?, self.headers(more)?);
+        self.sign((&Method::GET, &url), &mut all, &[])?;
+        Ok(self.client.get(url).headers(all))
+    }
+
+    /// Adds a request's signature, where requests are signed.
+    fn sign(&self, (method, url): (&Method, &Url), headers: &mut HeaderMap, body: &[u8]) -> Result<(), Failure> {
+        let Some(credentials) = self.key.as_ref().and_then(Key::credentials) else { return Ok(()) };
+        let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).map(|kind| ("content-type", kind));
+        let signed: Vec<(&str, &str)> = kind.into_iter().collect();
+        let unsigned = sigv4::Unsigned { method: method.as_str(), url: url.as_str(), headers: &signed, body };
+        for (name, value) in sigv4::sign(credentials, &self.region, &unsigned, SystemTime::now())? {
+            let mut value = HeaderValue::try_from(value).map_err(|_| unsendable(name))?;
+            value.set_sensitive(true);
+            headers.insert(HeaderName::from_static(name), value);
+        }
+        Ok(())
+    }
+
+    /// What a service says in the body of an error.
+    fn words(&self, status: u16, body: &[u8]) -> String {
+        self.scrub(&dialect::refusal(self.dialect, status, body))
+    }
+
+    /// Headers that do not quote the key.
+    fn scrubbed(&self, headers: &HeaderMap) -> HeaderMap {
+        let clean = |value: &HeaderValue| HeaderValue::try_from(self.scrub(value.to_str().ok()?)).ok();
+        headers.iter().filter_map(|(name, value)| Some((name.clone(), clean(value)?))).collect()
     }
 
     /// Sends a request once.
@@ -161,7 +229,7 @@ impl Http {
         }
         // What cannot be read of an error's body only makes its message shorter.
         let body = response.read(MOST_WORDS).await.unwrap_or_default();
-        let words = self.scrub(&fault::words(&body));
+        let words = self.words(status.as_u16(), &body);
         let failure = fault::of_status(status.as_u16(), &response.headers, &words, (&self.host, told));
         Err(self.clean(failure))
     }
@@ -200,14 +268,9 @@ impl Response<'_> {
         Some(self.http.scrub(value))
     }
 
-    /// The address that answered: a proxy's, where there is one in between.
-    pub(super) fn address(&self) -> Option<std::net::SocketAddr> {
-        self.inner.remote_addr()
-    }
-
-    /// The certificate of who answered, in DER; none without TLS.
-    pub(super) fn certificate(&self) -> Option<&[u8]> {
-        self.inner.extensions().get::<reqwest::tls::TlsInfo>()?.peer_certificate()
+    /// The type of its body, without parameters.
+    pub(super) fn kind(&self) -> Option<&str> {
+        self.headers.get(CONTENT_TYPE)?.to_str().ok()?.split(';').next().map(str::trim)
     }
 
     /// The whole body as JSON.
@@ -217,8 +280,7 @@ impl Response<'_> {
             return Err(exchange::malformed(format!("it has more than {} MiB", MOST >> 20)));
         }
         let body = self.http.cleanse(body);
-        let kind = self.header(CONTENT_TYPE.as_str());
-        serde_json::from_slice(&body).map_err(|fault| self.http.clean(fault::not_json(&body, kind.as_deref(), &fault)))
+        serde_json::from_slice(&body).map_err(|fault| self.http.clean(fault::not_json(&body, self.kind(), &fault)))
     }
 
     /// The next bytes of the body as they come; none at its end.
@@ -252,6 +314,13 @@ impl Response<'_> {
 /// What cannot be written as a request.
 fn unsendable(what: &str) -> Failure {
     exchange::inexpressible(format!("`{what}` cannot be written into a request"))
+}
+
+/// Who issued a certificate in DER: organization and name, as the certificate has them.
+fn issuer_of(der: &[u8]) -> Option<String> {
+    use x509_cert::der::Decode;
+    let certificate = x509_cert::Certificate::from_der(der).ok()?;
+    Some(certificate.tbs_certificate.issuer.to_string()).filter(|issuer| !issuer.is_empty())
 }
 
 /// The client itself.

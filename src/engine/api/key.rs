@@ -6,22 +6,14 @@ use std::fmt;
 use reqwest::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::preset::KeyPlace;
+use super::sigv4::Credentials;
+
 /// What stands in a text where the key stood.
 const HIDDEN: &str = "[key]";
 
 /// A piece of the key of this length is hidden as the whole is; services show the last four characters of one.
 const PIECE: usize = 8;
-
-/// Where a service wants its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Placed {
-    /// `Authorization: Bearer …`.
-    Bearer,
-    /// A header of its own.
-    Header(&'static str),
-    /// In no header: requests are signed with it.
-    Signed,
-}
 
 /// A key that cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -31,7 +23,15 @@ pub(super) struct Unsendable;
 /// A service's key. It is shown by no formatter.
 pub(super) struct Key {
     secret: SecretString,
-    header: Option<(HeaderName, HeaderValue)>,
+    carried: Carried,
+}
+
+/// How a request shows that its sender has the key.
+enum Carried {
+    /// By a header that holds it.
+    Header(HeaderName, HeaderValue),
+    /// By a signature made with it.
+    Signature(Credentials),
 }
 
 impl fmt::Debug for Key {
@@ -41,30 +41,39 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// Takes a key, white space around it left out, for its place.
-    pub(super) fn new(secret: &SecretString, placed: Placed) -> Result<Self, Unsendable> {
-        let text = secret.expose_secret().trim();
-        let header = match placed {
-            Placed::Bearer => Some((AUTHORIZATION, format!("Bearer {text}"))),
-            Placed::Header(name) => Some((HeaderName::from_static(name), text.to_owned())),
-            Placed::Signed => None,
+    /// Takes a key, white space around it left out, for its place. What is no pair of AWS credentials is an API key there too.
+    pub(super) fn new(secret: &SecretString, place: KeyPlace) -> Result<Self, Unsendable> {
+        let secret = SecretString::from(secret.expose_secret().trim());
+        if place == KeyPlace::Aws
+            && let Some(credentials) = Credentials::of(&secret)
+        {
+            return Ok(Self { secret, carried: Carried::Signature(credentials) });
+        }
+        let text = secret.expose_secret();
+        let (name, value) = match place {
+            KeyPlace::Bearer | KeyPlace::Aws => (AUTHORIZATION, format!("Bearer {text}")),
+            KeyPlace::ApiKey => (HeaderName::from_static("api-key"), text.to_owned()),
+            KeyPlace::XApiKey => (HeaderName::from_static("x-api-key"), text.to_owned()),
         };
-        let header = header.map(|(name, value)| {
-            let mut value = HeaderValue::try_from(value).map_err(|_| Unsendable)?;
-            value.set_sensitive(true);
-            Ok((name, value))
-        });
-        Ok(Self { secret: SecretString::from(text), header: header.transpose()? })
+        let mut value = HeaderValue::try_from(value).map_err(|_| Unsendable)?;
+        value.set_sensitive(true);
+        Ok(Self { secret, carried: Carried::Header(name, value) })
     }
 
     /// The header that carries it; none where requests are signed.
-    pub(super) fn header(&self) -> Option<&(HeaderName, HeaderValue)> {
-        self.header.as_ref()
+    pub(super) fn header(&self) -> Option<(&HeaderName, &HeaderValue)> {
+        match &self.carried {
+            Carried::Header(name, value) => Some((name, value)),
+            Carried::Signature(_) => None,
+        }
     }
 
-    /// The key itself, to sign with.
-    pub(super) fn secret(&self) -> &SecretString {
-        &self.secret
+    /// What requests are signed with; none where a header carries the key.
+    pub(super) fn credentials(&self) -> Option<&Credentials> {
+        match &self.carried {
+            Carried::Header(..) => None,
+            Carried::Signature(credentials) => Some(credentials),
+        }
     }
 
     /// A text without the key or any longer piece of it: servers quote what they were sent.
@@ -134,29 +143,34 @@ mod tests {
 
     const KEY: &str = "sk-recognisable-0123456789";
 
-    fn key(placed: Placed) -> Key {
-        Key::new(&SecretString::from(format!(" {KEY}\n")), placed).expect("it can be sent")
+    fn key(place: KeyPlace) -> Key {
+        Key::new(&SecretString::from(format!(" {KEY}\n")), place).expect("it can be sent")
     }
 
     #[test]
     fn it_goes_where_the_service_wants_it_and_no_formatter_shows_it() {
-        let header = |placed| key(placed).header().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
-        assert_eq!(header(Placed::Bearer), Some(("authorization".to_owned(), format!("Bearer {KEY}").into_bytes())));
-        assert_eq!(header(Placed::Header("x-api-key")), Some(("x-api-key".to_owned(), KEY.into())));
-        assert_eq!(header(Placed::Signed), None);
-        let shown = format!("{:?} {:?}", key(Placed::Bearer), key(Placed::Bearer).header());
+        let header = |place| key(place).header().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));
+        let bearer = Some(("authorization".to_owned(), format!("Bearer {KEY}").into_bytes()));
+        assert_eq!(header(KeyPlace::Bearer), bearer);
+        assert_eq!(header(KeyPlace::Aws), bearer, "Bedrock's API keys are bearers");
+        assert_eq!(header(KeyPlace::XApiKey), Some(("x-api-key".to_owned(), KEY.into())));
+        assert_eq!(header(KeyPlace::ApiKey), Some(("api-key".to_owned(), KEY.into())));
+        let signed = Key::new(&SecretString::from("AKIDEXAMPLE:recognisable-secret"), KeyPlace::Aws).expect("it signs");
+        assert!(signed.header().is_none() && signed.credentials().is_some());
+        let shown = format!("{:?} {:?} {:?}", signed, signed.credentials(), key(KeyPlace::Bearer).header());
         assert!(!shown.contains("recognisable"), "{shown}");
+        assert_eq!(signed.scrub("no: recognisable-secret"), "no: [key]");
     }
 
     #[test]
     fn a_key_that_no_header_can_carry_is_refused_without_being_shown() {
-        let fault = Key::new(&SecretString::from("two\nlines"), Placed::Bearer).expect_err("it cannot be sent");
+        let fault = Key::new(&SecretString::from("two\nlines"), KeyPlace::Bearer).expect_err("it cannot be sent");
         assert!(!fault.to_string().contains("lines"), "{fault}");
     }
 
     #[test]
     fn quoted_keys_are_hidden_whole_and_in_pieces() {
-        let key = key(Placed::Bearer);
+        let key = key(KeyPlace::Bearer);
         assert_eq!(key.scrub(&format!("no such key: '{KEY}', é")), "no such key: '[key]', é");
         assert_eq!(key.scrub("it begins with sk-recognisa and ends with 3456789"), "it begins with [key] and ends with 3456789");
         assert_eq!(key.scrub("nothing here"), "nothing here");
@@ -165,7 +179,7 @@ mod tests {
 
     #[test]
     fn bodies_lose_the_whole_key_and_nothing_else() {
-        let key = key(Placed::Bearer);
+        let key = key(KeyPlace::Bearer);
         let body = format!("{{\"a\":\"{KEY}{KEY}\",\"b\":\"é sk-recognisable\"}}").into_bytes();
         let clean = String::from_utf8(key.cleanse(body)).expect("still text");
         assert_eq!(clean, "{\"a\":\"[key][key]\",\"b\":\"é sk-recognisable\"}");

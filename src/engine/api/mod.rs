@@ -1,26 +1,32 @@
 //! Subjects behind HTTP: services and servers, each in the dialect that it speaks.
 //!
 //! A dialect is plain functions from a request to bytes and from bytes to an answer; it neither waits nor reads a clock.
-//! `http` sends and receives, once; whether to ask again, when, and how much at a time is the runner's.
+//! `http` sends and receives, once; whether to ask again, when, and how much at a time is the runner's. `open` finds out what
+//! a subject is before anything is asked of it, `ask` asks it, and `examine` looks closer for a person.
 
 pub mod exchange;
 pub mod preset;
 
 mod anthropic;
+mod ask;
 mod batch;
 mod bedrock;
 mod dialect;
 mod echo;
 mod fault;
+#[cfg(test)]
+mod fixture;
 mod forced;
 mod frames;
 mod headroom;
 mod http;
+mod identify;
 mod key;
 mod llama_cpp;
 mod mistral;
 mod native;
 mod ollama;
+mod open;
 mod openai_chat;
 mod openai_completions;
 mod sigv4;
@@ -28,5 +34,59 @@ mod tool_calls;
 mod turns;
 mod vertex;
 
-#[cfg(test)]
-mod fixture;
+pub use open::{Access, ApiError};
+
+use self::http::Http;
+use self::native::Native;
+use super::server::Managed;
+use super::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Failure, Reply, RetryClass};
+use crate::domain::{ApiSpec, CauseKind, Identity, Origin, Request};
+
+/// A subject behind an API. It stops its server when it is dropped, where one was started for it.
+pub struct ApiEngine {
+    spec: ApiSpec,
+    http: Http,
+    identity: Identity,
+    origin: Origin,
+    capabilities: Capabilities,
+    endpoint: Endpoint,
+    /// A llama.cpp server in its own dialect: what it told of its tokens and its template.
+    native: Option<Native>,
+    server: Option<Managed>,
+    /// The model that answers, where the service told it beforehand.
+    resolved: Option<String>,
+}
+
+impl Engine for ApiEngine {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities
+    }
+
+    fn endpoint(&self) -> Option<&Endpoint> {
+        Some(&self.endpoint)
+    }
+
+    fn origin(&self) -> Option<&Origin> {
+        Some(&self.origin)
+    }
+
+    fn answer<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<Result<Reply, Failure>>> {
+        Box::pin(async move {
+            let mut replies = Vec::with_capacity(requests.len());
+            for request in requests {
+                replies.push(self.ask(request).await);
+            }
+            replies
+        })
+    }
+
+    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        let failure = Failure::new(CauseKind::Refused, RetryClass::No, "an API shows no distributions over a whole vocabulary");
+        let failures = texts.iter().map(|_| Err(failure.clone())).collect();
+        Box::pin(std::future::ready(failures))
+    }
+}

@@ -6,15 +6,19 @@ mod loopback;
 use secrecy::SecretString;
 
 use self::loopback::{Act, Close, Loopback, Script};
-use super::super::key::Placed;
+use super::super::preset::KeyPlace;
 use super::*;
 
 const KEY: &str = "sk-recognisable-0123456789";
 
+fn target(base_url: String, key: Option<Key>, timeout: Duration) -> Target {
+    let (headers, dialect) = (HeaderMap::new(), Dialect::OpenaiChat);
+    Target { base_url, key, headers, concurrency: 4, timeout, dialect, region: None }
+}
+
 fn http(base_url: String, timeout: Duration) -> Http {
-    let key = Key::new(&SecretString::from(KEY), Placed::Bearer).expect("it can be sent");
-    let target = Target { base_url, key: Some(key), headers: HeaderMap::new(), concurrency: 4, timeout };
-    Http::new(target).expect("a client can be made")
+    let key = Key::new(&SecretString::from(KEY), KeyPlace::Bearer).expect("it can be sent");
+    Http::new(target(base_url, Some(key), timeout)).expect("a client can be made")
 }
 
 fn patient(server: &Loopback) -> Http {
@@ -35,12 +39,10 @@ async fn failure(script: Script) -> Failure {
 #[tokio::test]
 async fn a_request_has_its_headers_and_body_and_connections_are_kept() {
     let server = Loopback::start(|_| Script::json(200, r#"{"ok":true}"#));
-    let mut target_headers = HeaderMap::new();
-    target_headers.insert("x-team", HeaderValue::from_static("a"));
-    let key = Key::new(&SecretString::from(KEY), Placed::Header("x-api-key")).expect("it can be sent");
+    let key = Key::new(&SecretString::from(KEY), KeyPlace::XApiKey).expect("it can be sent");
     let timeout = Duration::from_secs(30);
-    let target =
-        Target { base_url: format!("{}/v1/", server.url()), key: Some(key), headers: target_headers, concurrency: 1, timeout };
+    let mut target = target(format!("{}/v1/", server.url()), Some(key), timeout);
+    target.headers.insert("x-team", HeaderValue::from_static("a"));
     let http = Http::new(target).expect("a client can be made");
     for _ in 0..3 {
         let more = [("anthropic-version", "2023-06-01".to_owned())];
@@ -195,11 +197,8 @@ async fn the_key_is_in_no_failure_however_the_server_quotes_it() {
 
 #[test]
 fn addresses_that_are_none_are_refused_and_keys_in_them_not_shown() {
-    let of = |base_url: &str| {
-        let timeout = Duration::from_secs(1);
-        let target = Target { base_url: base_url.to_owned(), key: None, headers: HeaderMap::new(), concurrency: 1, timeout };
-        Http::new(target).err().expect(base_url).to_string()
-    };
+    let of =
+        |base_url: &str| Http::new(target(base_url.to_owned(), None, Duration::from_secs(1))).err().expect(base_url).to_string();
     for address in ["", "api.mistral.ai", "ftp://x", "http://", "https://x/v1?key=1"] {
         of(address);
     }

@@ -1,0 +1,246 @@
+//! One question to a subject behind an API: written, sent, read whole or as it comes.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value};
+use tokio::time::Instant;
+
+use super::super::{BoxFuture, Failure, Headroom, Reply, RetryClass};
+use super::exchange::{Ask, Draft, Flow, Framing, Wire, inexpressible, malformed, prompt_digest};
+use super::frames::{Frames, OwnedFrame};
+use super::http::{Http, Response};
+use super::native::Post;
+use super::preset::Scoring;
+use super::{ApiEngine, Managed, dialect, forced, ollama, preset};
+use crate::domain::{ApiSpec, CauseKind, Dialect, Digest, Pace, Request, Served};
+
+/// Most bytes of a stream.
+const MOST: usize = 64 << 20;
+/// How long to wait for the end of a body whose answer is complete, so that its connection can be used again.
+const TAIL: Duration = Duration::from_millis(200);
+
+impl ApiEngine {
+    /// Asks once.
+    pub(super) async fn ask(&self, request: &Request) -> Result<Reply, Failure> {
+        let asked = match request {
+            Request::Choice { .. } | Request::Perplexity { .. } => self.score(request).await,
+            Request::Generate { .. } | Request::Chat { .. } => self.text(request).await,
+        };
+        asked.map_err(|failure| self.explained(failure))
+    }
+
+    /// A failure without the key, and with the last words of a server that has ended.
+    fn explained(&self, failure: Failure) -> Failure {
+        let failure = self.http.clean(failure);
+        match self.server.as_ref().and_then(Managed::fallen) {
+            Some(fallen) if failure.kind == CauseKind::Transport => {
+                Failure { message: format!("{}; {fallen}", failure.message), retry: RetryClass::No, ..failure }
+            }
+            _ => failure,
+        }
+    }
+
+    /// Generated text.
+    async fn text(&self, request: &Request) -> Result<Reply, Failure> {
+        let (wire, digest, length) = match &self.native {
+            Some(native) => {
+                let prompt = forced::prompt(native, &*post(&self.http, &self.spec), request).await?;
+                let digest = match request {
+                    Request::Chat { .. } => text_digest(&prompt.text),
+                    other => prompt_digest(other),
+                };
+                (prompt.wire(self.spec.stream), digest, Some(prompt.tokens.len() as u64))
+            }
+            None => {
+                let ask = Ask { spec: &self.spec, request };
+                (dialect::encode(&ask)?, ask.prompt(), None)
+            }
+        };
+        let (mut draft, headroom) = self.exchange(wire).await?;
+        draft.served.prompt = Some(digest);
+        if let (Some(sent), Some(usage)) = (length, draft.served.usage) {
+            draft.served.truncated |= usage.prompt < sent;
+        }
+        Ok(Reply { headroom, ..draft.finish()? })
+    }
+
+    /// Log-likelihoods.
+    async fn score(&self, request: &Request) -> Result<Reply, Failure> {
+        let reply = match (preset::scoring(&self.spec), &self.native, request) {
+            (Scoring::Forced, Some(native), Request::Choice { context, options }) => {
+                forced::choice(native, &*post(&self.http, &self.spec), context, options).await?
+            }
+            (Scoring::Forced, Some(native), Request::Perplexity { text }) => {
+                forced::rolling(native, &*post(&self.http, &self.spec), text).await?
+            }
+            _ => return Err(inexpressible("this service gives no log-likelihoods of given text")),
+        };
+        let mut served = reply.served.unwrap_or_default();
+        served.prompt.get_or_insert_with(|| prompt_digest(request));
+        Ok(Reply { served: Some(served), ..reply })
+    }
+
+    /// Sends a request for text and reads what comes.
+    async fn exchange(&self, mut wire: Wire) -> Result<(Draft, Headroom), Failure> {
+        adjust(&self.spec, &mut wire.body);
+        let body = written(&wire.body)?;
+        let began = Instant::now();
+        let response = self.http.post(&wire.path, &wire.headers, body).await?;
+        let headroom = response.headroom;
+        let behind = Behind::of(&response);
+        let mut draft = Draft::default();
+        if wire.framing == Framing::Whole || is_whole(response.kind()) {
+            // A service that was asked to stream and did not, or that has an error to tell.
+            let body = response.json().await?;
+            dialect::whole(self.spec.dialect, &body, &mut draft)?;
+        } else {
+            self.stream(response, wire.framing, (&mut draft, began)).await?;
+        }
+        if self.spec.dialect == Dialect::Ollama {
+            ollama::note_cut(&self.spec, &mut draft.served);
+        }
+        behind.note(&mut draft.served);
+        Ok((draft, headroom))
+    }
+
+    /// Reads an answer as it comes, with the times of its pieces.
+    async fn stream(
+        &self,
+        mut response: Response<'_>,
+        framing: Framing,
+        (draft, began): (&mut Draft, Instant),
+    ) -> Result<(), Failure> {
+        let mut frames = Frames::new(framing);
+        let (mut first, mut last, mut bytes) = (None, began, 0);
+        let mut flow = Flow::More;
+        while flow == Flow::More {
+            let chunk = response.chunk().await?;
+            match &chunk {
+                Some(chunk) => frames.push(chunk)?,
+                None => frames.finish()?,
+            }
+            bytes += chunk.as_ref().map_or(0, Vec::len);
+            if bytes > MOST {
+                return Err(malformed(format!("the stream has more than {} MiB", MOST >> 20)));
+            }
+            while let (Flow::More, Some(frame)) = (flow, frames.next()) {
+                let frame = OwnedFrame { data: self.http.cleanse(frame.data), ..frame };
+                let before = draft.pieces;
+                flow = dialect::piece(self.spec.dialect, &frame.as_frame(), draft)?;
+                if draft.pieces > before {
+                    last = Instant::now();
+                    first.get_or_insert(last);
+                }
+            }
+            if chunk.is_none() {
+                break;
+            }
+        }
+        draft.served.pace = first.map(|first| Pace {
+            first_us: micros(first - began),
+            rest_us: micros(last - first),
+            tokens: draft.served.usage.map_or(draft.pieces, |usage| usage.completion),
+        });
+        if flow == Flow::Done {
+            // The answer is complete: what is wrong with the rest costs a connection and nothing else.
+            let _ = tokio::time::timeout(TAIL, async { while let Ok(Some(_)) = response.chunk().await {} }).await;
+        }
+        Ok(())
+    }
+}
+
+/// The way to send one of several requests that make one answer.
+pub(super) fn post<'a>(http: &'a Http, spec: &'a ApiSpec) -> Box<Post<'a>> {
+    Box::new(move |mut wire: Wire| -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async move {
+            // What the plan adds concerns what is generated, not how texts are cut into tokens.
+            if wire.path.starts_with("/completion") {
+                adjust(spec, &mut wire.body);
+            }
+            http.post(&wire.path, &wire.headers, written(&wire.body)?).await?.json().await
+        })
+    })
+}
+
+/// What a gateway tells in its headers of who answered.
+struct Behind {
+    deployment: Option<String>,
+    fallbacks: u32,
+}
+
+impl Behind {
+    /// `LiteLLM`'s headers.
+    fn of(response: &Response<'_>) -> Self {
+        let fallbacks = response.header("x-litellm-attempted-fallbacks").and_then(|count| count.parse().ok());
+        Self { deployment: response.header("x-litellm-model-id"), fallbacks: fallbacks.unwrap_or(0) }
+    }
+
+    /// Adds them to what the answer's body told.
+    fn note(self, served: &mut Served) {
+        served.fallbacks = served.fallbacks.max(self.fallbacks);
+        if let Some(deployment) = self.deployment {
+            let model = served.model.take().unwrap_or_default();
+            served.model = Some(format!("{model} ({deployment})").trim_start().to_owned());
+        }
+    }
+}
+
+/// Whether a response that was to be streamed is one document, or a page that will not do.
+fn is_whole(kind: Option<&str>) -> bool {
+    kind.is_some_and(|kind| kind == "application/json" || kind == "text/html")
+}
+
+/// A body's bytes.
+fn written(body: &Map<String, Value>) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(body).map_err(|fault| inexpressible(format!("the request cannot be written: {fault}")))
+}
+
+/// Puts the plan's own members into a body, objects into objects, and takes out what it wants left out.
+pub(super) fn adjust(spec: &ApiSpec, body: &mut Map<String, Value>) {
+    merge(body, &spec.extra);
+    for name in &spec.omit {
+        body.shift_remove(name);
+    }
+}
+
+fn merge(into: &mut Map<String, Value>, more: &Map<String, Value>) {
+    for (name, value) in more {
+        match (into.get_mut(name), value) {
+            (Some(Value::Object(there)), Value::Object(value)) => merge(there, value),
+            _ => drop(into.insert(name.clone(), value.clone())),
+        }
+    }
+}
+
+/// The digest of a prompt that was rendered here.
+fn text_digest(text: &str) -> Digest {
+    prompt_digest(&Request::Perplexity { text: text.to_owned() })
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_plans_members_go_over_and_into_the_dialects_own() {
+        let body = json!({"model": "m", "seed": 1, "options": {"num_ctx": 2048, "top_k": 0}, "stop": ["a"]});
+        let Value::Object(mut body) = body else { unreachable!("it is an object") };
+        let extra = json!({"seed": 2, "options": {"num_ctx": 8192}, "stop": [], "top_k": 40});
+        merge(&mut body, extra.as_object().expect("an object"));
+        let expected = json!({"model": "m", "seed": 2, "options": {"num_ctx": 8192, "top_k": 0}, "stop": [], "top_k": 40});
+        assert_eq!(Value::Object(body), expected);
+    }
+
+    #[test]
+    fn a_gateways_deployment_stands_behind_the_models_name() {
+        let mut served = Served { model: Some("gpt".into()), ..Served::default() };
+        Behind { deployment: Some("1f2e".into()), fallbacks: 1 }.note(&mut served);
+        assert_eq!((served.model.as_deref(), served.fallbacks), (Some("gpt (1f2e)"), 1));
+    }
+}
