@@ -21,11 +21,11 @@ use crate::runner::Seat;
 /// Connections to services live in `runtime`.
 pub(super) fn load(plan: &Plan, runtime: &Runtime) -> Result<Vec<Seat>, Failure> {
     keys::check(plan)?;
-    plan.subjects.iter().map(|subject| seat(plan, subject, runtime)).collect()
+    plan.subjects.iter().map(|subject| runtime.block_on(seat(plan, subject))).collect()
 }
 
 /// Opens one subject.
-pub(super) fn seat(plan: &Plan, subject: &Subject, runtime: &Runtime) -> Result<Seat, Failure> {
+pub(super) async fn seat(plan: &Plan, subject: &Subject) -> Result<Seat, Failure> {
     let began = Instant::now();
     let engine: Arc<dyn Engine> = match &subject.engine {
         EngineSpec::Scripted(spec) => {
@@ -33,7 +33,7 @@ pub(super) fn seat(plan: &Plan, subject: &Subject, runtime: &Runtime) -> Result<
             Arc::new(ScriptedEngine::new(spec, samples.map(|sample| (&sample.request, &sample.target))))
         }
         EngineSpec::Local(_) => open(plan, subject)?,
-        EngineSpec::Api(spec) => Arc::new(runtime.block_on(reach(plan, subject, spec))?),
+        EngineSpec::Api(spec) => Arc::new(reach(plan, subject, spec).await?),
         EngineSpec::Recorded(_) => {
             let what = format!("subject '{}' has answers that another program asked for, so it cannot be asked", subject.name);
             return Err(Failure::usage(what).with_hint("compare such results with `quantgate compare`"));

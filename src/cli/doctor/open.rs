@@ -20,6 +20,6 @@ pub(super) struct Open {
 
 /// Opens a subject.
 pub(super) fn open(plan: &Plan, subject: &Subject, runtime: &Runtime) -> Result<Open, Failure> {
-    let seat = seats::seat(plan, subject, runtime)?;
+    let seat = runtime.block_on(seats::seat(plan, subject))?;
     Ok(Open { engine: seat.engine, told: Vec::new() })
 }

@@ -92,8 +92,6 @@ pub(super) struct Seen {
 
 /// A response with a status of 2xx, its body still to be read.
 pub(super) struct Response<'a> {
-    /// The status.
-    pub(super) status: u16,
     /// The headers.
     pub(super) headers: HeaderMap,
     /// What the service says is left of its limits.
@@ -150,12 +148,6 @@ impl Http {
         self.send(self.client.post(url).headers(all).body(body)).await
     }
 
-    /// Asks for a path behind the base URL. A status other than 2xx is a failure.
-    pub(super) async fn get(&self, path: &str) -> Result<Response<'_>, Failure> {
-        let request = self.reading(path, &[])?;
-        self.send(request).await
-    }
-
     /// Looks what is at a path behind the base URL; only an exchange that does not come about is a failure.
     pub(super) async fn look(&self, path: &str, headers: &[(&'static str, String)]) -> Result<Seen, Failure> {
         let request = self.reading(path, headers)?;
@@ -165,7 +157,7 @@ impl Http {
         let issuer = inner.extensions().get::<reqwest::tls::TlsInfo>().and_then(|told| told.peer_certificate());
         let issuer = issuer.and_then(issuer_of);
         let (headroom, empty) = (Headroom::default(), HeaderMap::new());
-        let body = Response { status, headers: empty, headroom, http: self, inner }.read(MOST).await?;
+        let body = Response { headers: empty, headroom, http: self, inner }.read(MOST).await?;
         let body = self.cleanse(body);
         let words = if status < 300 { String::new() } else { self.words(status, &body) };
         Ok(Seen { status, body: serde_json::from_slice(&body).ok(), words, headers, address, issuer })
@@ -223,7 +215,7 @@ impl Http {
         let headers = std::mem::take(inner.headers_mut());
         let told = headroom::read(&headers, SystemTime::now());
         let status = inner.status();
-        let mut response = Response { status: status.as_u16(), headers, headroom: told.headroom, http: self, inner };
+        let mut response = Response { headers, headroom: told.headroom, http: self, inner };
         if status.is_success() && status != StatusCode::NO_CONTENT {
             return Ok(response);
         }
@@ -237,6 +229,11 @@ impl Http {
     /// A failure in place of an error of the client's.
     fn broken(&self, error: &reqwest::Error) -> Failure {
         self.clean(fault::of_transport(error, &self.host))
+    }
+
+    /// Whether there is a key.
+    pub(super) fn has_key(&self) -> bool {
+        self.key.is_some()
     }
 
     /// A failure whose message does not quote the key.

@@ -13,6 +13,7 @@ mod batch;
 mod bedrock;
 mod dialect;
 mod echo;
+mod examine;
 mod fault;
 #[cfg(test)]
 mod fixture;
@@ -34,6 +35,7 @@ mod tool_calls;
 mod turns;
 mod vertex;
 
+pub use examine::{Check, Standing};
 pub use open::{Access, ApiError};
 
 use self::http::Http;

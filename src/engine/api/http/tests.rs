@@ -109,7 +109,7 @@ async fn broken_connections_are_passing_faults() {
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_passing_fault() {
     let address = Loopback::start(|_| Script::silence(Close::End)).url();
-    let failure = http(address, Duration::from_secs(30)).get("/models").await.err().expect("nobody is there");
+    let failure = http(address, Duration::from_secs(30)).post("/models", &[], Vec::new()).await.err().expect("nobody is there");
     assert_eq!((failure.kind, failure.retry), (CauseKind::Transport, RetryClass::Transient));
     assert!(failure.message.contains("could not be reached"), "{failure}");
 }
