@@ -40,9 +40,24 @@ fn fair(case: &Case<'_>) -> Finding {
     let fine = if recorded {
         "the same samples were asked in the same way, as far as the files tell"
     } else {
-        "the vocabulary and the chat template are the canary's"
+        match told(case) {
+            (true, true) => "the vocabulary and the chat template are the canary's",
+            (true, false) => "the vocabulary is the canary's; not every endpoint tells its chat template",
+            (false, true) => "the chat template is the canary's; not every endpoint tells its vocabulary",
+            (false, false) => {
+                "nothing that the endpoints tell is another than the canary's; not all tell vocabulary and template"
+            }
+        }
     };
     finding(Rule::Fair, unfair(case), fine)
+}
+
+/// Whether canary and variant both tell their vocabulary, and their chat template.
+fn told(case: &Case<'_>) -> (bool, bool) {
+    let record = case.record;
+    let canary = record.header.canary().and_then(|canary| record.identities.get(&canary.name));
+    let both: Vec<&Identity> = canary.into_iter().chain(record.identities.get(case.subject)).collect();
+    (both.iter().all(|identity| identity.vocabulary.is_told()), both.iter().all(|identity| identity.template.is_told()))
 }
 
 /// Why canary and variant can't be compared, if they can't.
@@ -64,10 +79,13 @@ fn unfair(case: &Case<'_>) -> Option<String> {
     }
 }
 
+/// What both tell and tell differently: what is not told is no difference.
 fn differs(canary: &Identity, variant: &Identity) -> Option<String> {
-    if canary.vocabulary != variant.vocabulary {
+    if canary.vocabulary.contradicts(&variant.vocabulary) {
         return Some("its vocabulary is not the canary's, so the two read other tokens: use the canary's tokenizer".to_owned());
     }
-    (canary.template != variant.template)
+    canary
+        .template
+        .contradicts(&variant.template)
         .then(|| "its chat template is not the canary's, so the two were asked other things: use the canary's".to_owned())
 }

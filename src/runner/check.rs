@@ -1,32 +1,22 @@
-//! What must hold before the first request: able engines, one vocabulary, one chat template.
+//! What must hold before the first request: able engines, one vocabulary, one chat template, one way of sending a prompt.
 
 use super::{Referee, RunError, Seat, Work};
 use crate::domain::{Identity, RequestKind, SubjectName, Task};
 use crate::engine::Capabilities;
 use crate::event::{Event, EventKind};
 
-/// Checks every subject against every task and every variant against the canary; nothing is asked.
+/// Checks every subject against every task and every variant against the canary; nothing is asked. What an endpoint does not
+/// tell is no difference: only what both tell and tell differently is.
 ///
 /// # Errors
-/// [`RunError::Setup`], [`RunError::OtherVocabulary`], [`RunError::OtherTemplate`] or [`RunError::Unable`].
+/// [`RunError::Setup`], [`RunError::OtherVocabulary`], [`RunError::OtherTemplate`], [`RunError::OtherForm`] or
+/// [`RunError::Unable`].
 pub fn check(work: &Work) -> Result<(), RunError> {
     set_up(work)?;
-    let canary = work.seats[0].engine.identity();
-    let tasks = || work.plan.tasks.iter().map(|planned| &planned.task);
-    let templated = tasks().find(|task| matches!(task.kind, RequestKind::Chat | RequestKind::Tools));
     for seat in &work.seats[1..] {
-        let (variant, identity) = (seat.subject.name.clone(), seat.engine.identity());
-        if identity.vocabulary != canary.vocabulary {
-            let (found, canary) = (identity.vocabulary.clone(), canary.vocabulary.clone());
-            return Err(RunError::OtherVocabulary { variant, found, canary });
-        }
-        if let Some(task) = templated
-            && identity.template != canary.template
-        {
-            let (found, canary) = (identity.template.clone(), canary.template.clone());
-            return Err(RunError::OtherTemplate { variant, task: task.name.clone(), found, canary });
-        }
+        alike(work, seat)?;
     }
+    let tasks = || work.plan.tasks.iter().map(|planned| &planned.task);
     for seat in &work.seats {
         let able = seat.engine.capabilities();
         for task in tasks() {
@@ -37,6 +27,36 @@ pub fn check(work: &Work) -> Result<(), RunError> {
         }
     }
     Ok(())
+}
+
+/// Whether a variant can be compared with the canary.
+fn alike(work: &Work, seat: &Seat) -> Result<(), RunError> {
+    let first = |kinds: &[RequestKind]| {
+        let mut tasks = work.plan.tasks.iter().map(|planned| &planned.task);
+        tasks.find(|task| kinds.contains(&task.kind)).map(|task| task.name.clone())
+    };
+    let (canary, identity) = (work.seats[0].engine.identity(), seat.engine.identity());
+    let variant = seat.subject.name.clone();
+    if identity.vocabulary.contradicts(&canary.vocabulary) {
+        let (found, canary) = (identity.vocabulary.clone(), canary.vocabulary.clone());
+        return Err(RunError::OtherVocabulary { variant, found, canary });
+    }
+    if let Some(task) = first(&[RequestKind::Chat, RequestKind::Tools])
+        && identity.template.contradicts(&canary.template)
+    {
+        let (found, canary) = (identity.template.clone(), canary.template.clone());
+        return Err(RunError::OtherTemplate { variant, task, found, canary });
+    }
+    let raw = seat.engine.capabilities().raw;
+    match first(&[RequestKind::Generate]) {
+        Some(task) if raw != work.seats[0].engine.capabilities().raw => {
+            let canary = &work.seats[0].subject.name;
+            let (continues, wraps) = if raw { (&variant, canary) } else { (canary, &variant) };
+            let (continues, wraps) = (continues.clone(), wraps.clone());
+            Err(RunError::OtherForm { variant, task, continues, wraps })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whether seats and scorers are those of the plan, in its order.
@@ -64,6 +84,7 @@ fn missing(task: &Task, able: Capabilities) -> Option<&'static str> {
     match task.kind {
         RequestKind::Choice | RequestKind::Perplexity if !able.log_likelihood => Some("log-likelihoods"),
         RequestKind::Chat | RequestKind::Tools if !able.chat => Some("chat template"),
+        RequestKind::Tools if !able.tools => Some("tools"),
         _ => None,
     }
 }

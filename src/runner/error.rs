@@ -44,6 +44,21 @@ pub enum RunError {
         /// The canary's.
         canary: Digest,
     },
+    /// A prompt would reach canary and variant in two forms.
+    #[error(
+        "variant `{variant}` and the canary would be asked task `{task}` in two forms: `{continues}` continues a prompt as it \
+         is, `{wraps}` gets it as one message of a user"
+    )]
+    OtherForm {
+        /// The variant.
+        variant: SubjectName,
+        /// The first task of raw prompts.
+        task: TaskName,
+        /// Who continues it.
+        continues: SubjectName,
+        /// Who gets a message.
+        wraps: SubjectName,
+    },
     /// A subject is not what it was when the run began.
     #[error("subject `{subject}` is not what it was when the run began: its {what} changed from {before} to {now}")]
     OtherSubject {
@@ -85,7 +100,7 @@ impl RunError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::OtherVocabulary { .. } | Self::OtherTemplate { .. } => 4,
+            Self::OtherVocabulary { .. } | Self::OtherTemplate { .. } | Self::OtherForm { .. } => 4,
             Self::Unable { .. } | Self::OtherSubject { .. } => 2,
             Self::Unreachable { .. } => 130,
             Self::Setup { .. } | Self::Sink(_) | Self::Worker { .. } => 70,
@@ -101,6 +116,9 @@ impl RunError {
                 Some("make the variant from the same model, or name the canary's tokenizer.json with its `tokenizer` key")
             }
             Self::OtherTemplate { .. } => Some("give both the same chat template, or leave chat and tools tasks out"),
+            Self::OtherForm { .. } => {
+                Some("ask both through APIs that continue prompts, or through chat APIs, or make the task one of chat")
+            }
             Self::OtherSubject { .. } => Some("start a new run, or restore the model that the run began with"),
             Self::Unreachable { .. } => {
                 Some("see that it is up and can be reached; `quantgate run --resume` goes on with what is left")

@@ -215,6 +215,31 @@ fn a_variant_with_another_template_is_refused_where_a_task_needs_one() {
 }
 
 #[test]
+fn what_an_endpoint_does_not_tell_is_no_difference() {
+    let untold = engines(|name, engine| match name {
+        "good" => {
+            engine.with_identity(|identity| (identity.vocabulary, identity.template) = (Digest::untold(), Digest::untold()))
+        }
+        _ => engine,
+    });
+    let summary = play(work(&untold), fresh(), vec![], options()).unwrap();
+    assert_eq!(summary.scored, UNITS);
+}
+
+#[test]
+fn prompts_that_would_be_sent_in_two_forms_are_refused_as_unfair() {
+    let error = refused(|name, engine| match name {
+        "good" => engine.with_capabilities(|able| able.raw = false),
+        _ => engine,
+    });
+    assert_eq!(error.exit_code(), 4);
+    assert_eq!(
+        error.to_string(),
+        "variant `good` and the canary would be asked task `say` in two forms: `canary` continues a prompt as it is, `good` gets it as one message of a user"
+    );
+}
+
+#[test]
 fn an_engine_that_cannot_do_a_task_is_refused_by_name() {
     let error = refused(|name, engine| match name {
         "good" => engine.with_capabilities(|able| able.log_likelihood = false),
