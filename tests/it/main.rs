@@ -1,6 +1,7 @@
 //! Integration tests: the rooms together, the real binary, and the rules of the house.
 
 mod answers;
+mod api;
 mod architecture;
 mod bad_input;
 mod bench;
