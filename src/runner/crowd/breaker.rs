@@ -56,9 +56,8 @@ impl Breaker {
     /// Whether a request may be sent.
     pub(super) fn says(&self, now: Instant) -> Said {
         match self.state {
-            State::Closed => Said::Go,
             State::Open { until } if now < until => Said::Wait(until),
-            State::Open { .. } => Said::Go,
+            State::Closed | State::Open { .. } => Said::Go,
             State::Probing => Said::Hold,
         }
     }

@@ -1,7 +1,6 @@
 //! The requests under way: each a task of its own, a late one with a twin beside it.
 
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,19 +144,17 @@ impl Fleet {
 }
 
 /// Asks once, and judges the answer where that is done beside the other requests' work.
-fn attempt(stage: Arc<Stage>, unit: Unit) -> impl Future<Output = Told> + Send {
-    async move {
-        let Unit { turn: (seat, pass), task, sample, .. } = unit;
-        let asked = &stage.samples(task)[sample];
-        let began = Instant::now();
-        let request = on_pass(&asked.request, pass);
-        let replies = stage.work.seats[seat].engine.answer(std::slice::from_ref(&*request)).await;
-        let at = Instant::now();
-        let reply = replies.into_iter().next().unwrap_or_else(|| Err(silence()));
-        let result = reply.map(|Reply { answer, served, headroom }| {
-            let outcome = Box::new(judge(&*stage.work.scorers[task], &asked.target, Ok(answer)));
-            Answered { outcome, served, headroom }
-        });
-        Told { at, took: at - began, result }
-    }
+async fn attempt(stage: Arc<Stage>, unit: Unit) -> Told {
+    let Unit { turn: (seat, pass), task, sample, .. } = unit;
+    let asked = &stage.samples(task)[sample];
+    let began = Instant::now();
+    let request = on_pass(&asked.request, pass);
+    let replies = stage.work.seats[seat].engine.answer(std::slice::from_ref(&*request)).await;
+    let at = Instant::now();
+    let reply = replies.into_iter().next().unwrap_or_else(|| Err(silence()));
+    let result = reply.map(|Reply { answer, served, headroom }| {
+        let outcome = Box::new(judge(&*stage.work.scorers[task], &asked.target, Ok(answer)));
+        Answered { outcome, served, headroom }
+    });
+    Told { at, took: at - began, result }
 }

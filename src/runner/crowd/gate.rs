@@ -17,6 +17,8 @@ const BYTES_A_TOKEN: f64 = 4.0;
 /// The longest that a service's word on what is left holds requests back: it says when all is there again, and some is
 /// there before. Its word on when to ask again is another thing, and obeyed to the end.
 const LONGEST: Duration = Duration::from_mins(1);
+/// A century, which an instant can hold.
+const FOREVER: Duration = Duration::from_hours(24 * 36_525);
 
 /// What a request takes of the limits.
 #[derive(Clone, Copy, Debug, Default)]
@@ -160,7 +162,7 @@ impl Gate {
     /// Takes note of a failure; true where it counts against its unit, false where the endpoint was down anyway.
     pub(super) fn failed(&mut self, stamp: Stamp, failure: &Failure, at: Instant, under_way: usize) -> bool {
         if let Some(wait) = failure.wait {
-            let until = at + wait.min(Duration::from_secs(3_000_000_000));
+            let until = at + wait.min(FOREVER);
             self.hold = Some(self.hold.map_or(until, |hold| hold.max(until)));
         }
         if failure.retry != RetryClass::No {

@@ -48,7 +48,7 @@ impl Histogram {
             seen += u64::from(count);
             seen > above
         });
-        Duration::from_secs_f64(RATIO.powi(bar.unwrap_or(0) as i32 + 1) / 1e6)
+        Duration::from_secs_f64(RATIO.powf(f64::from(bar.unwrap_or(0) as u32 + 1)) / 1e6)
     }
 }
 
@@ -63,12 +63,12 @@ mod tests {
             times.note(0, 0, Duration::from_millis(900 + ms));
         }
         assert!(times.limits().is_empty(), "too few to tell");
-        times.note(0, 0, Duration::from_millis(1000));
+        times.note(0, 0, Duration::from_secs(1));
         times.note(1, 0, Duration::from_millis(5));
         for _ in 0..200 {
             times.note(2, 1, Duration::from_millis(50));
         }
-        times.note(2, 1, Duration::from_secs(60));
+        times.note(2, 1, Duration::from_mins(1));
         let limits = times.limits();
         let limit = limits[&(0, 0)].as_secs_f64();
         assert!((2.9..3.3).contains(&limit), "{limit}");
