@@ -7,7 +7,7 @@
 use serde_json::{Value, json};
 
 use super::super::{Failure, Headroom, Reply, RetryClass};
-use super::exchange::{Draft, Wire, inexpressible, malformed};
+use super::exchange::{Wire, inexpressible, malformed};
 use super::llama_cpp;
 use super::native::{Native, Post};
 use crate::domain::{Answer, CauseKind, Generation, OptionScore, Request, Served, Usage};
@@ -45,7 +45,7 @@ pub(super) struct TokenScore {
 pub(super) fn wire(span: &Span, top: u32) -> Wire {
     let count = span.targets.len();
     let generation = Generation { max_tokens: count, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0 };
-    let mut wire = llama_cpp::completion(json!(span.prompt), &generation, false);
+    let mut wire = llama_cpp::completion(&json!(span.prompt), &generation, false);
     let rule: Vec<String> = span.targets.iter().map(|id| format!("<[{id}]>")).collect();
     wire.body.insert("grammar".into(), format!("root ::= {}", rule.join(" ")).into());
     wire.body.insert("n_probs".into(), top.into());
@@ -60,14 +60,14 @@ pub(super) fn wire(span: &Span, top: u32) -> Wire {
 pub(super) fn scores(body: &Value, span: &Span) -> Result<Vec<TokenScore>, Failure> {
     llama_cpp::check(body)?;
     let list = body.get("completion_probabilities").and_then(Value::as_array);
-    let list = list.ok_or_else(|| disobeyed("it tells no probabilities".into()))?;
+    let list = list.ok_or_else(|| disobeyed("it tells no probabilities"))?;
     let read = body.get("tokens_evaluated").and_then(Value::as_u64);
     if read.is_some_and(|read| read != span.prompt.len() as u64) {
-        return Err(disobeyed(format!("of {} tokens it read {}", span.prompt.len(), read.unwrap_or_default())));
+        return Err(disobeyed(&format!("of {} tokens it read {}", span.prompt.len(), read.unwrap_or_default())));
     }
     let (came, wanted) = (list.len(), span.targets.len());
     if came != wanted {
-        return Err(disobeyed(format!("it wrote {came} of {wanted} tokens")));
+        return Err(disobeyed(&format!("it wrote {came} of {wanted} tokens")));
     }
     list.iter().zip(&span.targets).map(|(entry, &target)| score(entry, target)).collect()
 }
@@ -76,7 +76,7 @@ pub(super) fn scores(body: &Value, span: &Span) -> Result<Vec<TokenScore>, Failu
 fn score(entry: &Value, target: u32) -> Result<TokenScore, Failure> {
     let (id, log_probability) = pair(entry)?;
     if id != target {
-        return Err(disobeyed(format!("it wrote token {id} in place of {target}")));
+        return Err(disobeyed(&format!("it wrote token {id} in place of {target}")));
     }
     if !(LOWEST..=1e-4).contains(&log_probability) {
         let what = format!("the probability of token {id} is beyond what the server can write ({log_probability:e})");
@@ -96,7 +96,7 @@ fn pair(entry: &Value) -> Result<(u32, f64), Failure> {
 }
 
 /// A server that didn't write what it was made to: the same request would fare the same.
-fn disobeyed(how: String) -> Failure {
+fn disobeyed(how: &str) -> Failure {
     let what = format!("the server did not write the forced tokens ({how}), so nothing can be scored");
     Failure::new(CauseKind::Malformed, RetryClass::No, what)
 }
@@ -145,14 +145,13 @@ pub(super) async fn choice(native: &Native, post: &Post<'_>, context: &str, opti
     let letters = spans.iter().filter(|span| span.targets.len() == 1).count();
     let mut scored = Vec::with_capacity(spans.len());
     for (index, (span, option)) in spans.iter().zip(options).enumerate() {
-        let tokens = match known[index].take() {
-            Some(score) => vec![score],
-            None => {
-                let top = if letters > 1 && span.targets.len() == 1 { LETTERS } else { 1 };
-                let tokens = force(post, span, top, &mut told).await?;
-                share(&tokens[0], &spans[index + 1..], &mut known[index + 1..]);
-                tokens
-            }
+        let tokens = if let Some(score) = known[index].take() {
+            vec![score]
+        } else {
+            let top = if letters > 1 && span.targets.len() == 1 { LETTERS } else { 1 };
+            let tokens = force(post, span, top, &mut told).await?;
+            share(&tokens[0], &spans[index + 1..], &mut known[index + 1..]);
+            tokens
         };
         scored.push(OptionScore {
             log_likelihood: tokens.iter().map(|token| token.log_probability).sum(),
@@ -228,22 +227,11 @@ fn windows(tokens: &[u32], start: u32, room: usize) -> Vec<Span> {
     spans
 }
 
-/// A document's scored tokens.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Document {
-    /// The tokens, in order.
-    pub(super) tokens: Vec<u32>,
-    /// What is known of each.
-    pub(super) scores: Vec<TokenScore>,
-    /// What was told beside it.
-    pub(super) served: Served,
-}
-
-/// Scores every token of a document from its first on, with the `top` likeliest tokens in each place.
+/// The rolling log-likelihood of a document, scored from its first token on.
 ///
 /// # Errors
 /// Those of the requests; [`CauseKind::Refused`] for a document without tokens.
-pub(super) async fn document(native: &Native, post: &Post<'_>, text: &str, top: u32) -> Result<Document, Failure> {
+pub(super) async fn rolling(native: &Native, post: &Post<'_>, text: &str) -> Result<Reply, Failure> {
     let tokens = native.ids(post, text, false).await?;
     if tokens.is_empty() {
         return Err(inexpressible("the document has no tokens"));
@@ -251,22 +239,12 @@ pub(super) async fn document(native: &Native, post: &Post<'_>, text: &str, top: 
     let mut told = Told::default();
     let mut scores = Vec::with_capacity(tokens.len());
     for span in windows(&tokens, native.start()?, native.room()) {
-        scores.extend(force(post, &span, top.max(1), &mut told).await?);
+        scores.extend(force(post, &span, LIKELIEST, &mut told).await?);
     }
-    Ok(Document { tokens, scores, served: told.served })
-}
-
-/// The rolling log-likelihood of a document.
-///
-/// # Errors
-/// Those of [`document`].
-pub(super) async fn rolling(native: &Native, post: &Post<'_>, text: &str) -> Result<Reply, Failure> {
-    let document = document(native, post, text, LIKELIEST).await?;
-    let nll = document.scores.iter().map(|score| -score.log_probability).collect();
-    let told = |score: &TokenScore| score.top.iter().map(|&(id, logprob)| (id, logprob as f32)).collect();
-    let top = document.scores.iter().map(told).collect();
-    let answer = Answer::Rolling { nll, bytes: text.len() as u32, divergence: None, top };
-    Ok(Told { served: document.served }.reply(answer))
+    let nll = scores.iter().map(|score| -score.log_probability).collect();
+    let likeliest = |score: &TokenScore| score.top.iter().map(|&(id, logprob)| (id, logprob as f32)).collect();
+    let top = scores.iter().map(likeliest).collect();
+    Ok(told.reply(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None, top }))
 }
 
 /// A prompt as it is sent: its text, its tokens, and how its answer is to be written.
@@ -283,7 +261,7 @@ pub(super) struct Prompt {
 impl Prompt {
     /// The request for its answer.
     pub(super) fn wire(&self, stream: bool) -> Wire {
-        llama_cpp::completion(json!(self.tokens), &self.generation, stream)
+        llama_cpp::completion(&json!(self.tokens), &self.generation, stream)
     }
 }
 
@@ -313,20 +291,6 @@ pub(super) async fn prompt(native: &Native, post: &Post<'_>, request: &Request) 
         return Err(inexpressible(what));
     }
     Ok(Prompt { text, tokens, generation: generation.clone() })
-}
-
-/// The answer to a request for text, read as a whole.
-///
-/// # Errors
-/// Those of [`prompt`] and of the response.
-pub(super) async fn generate(native: &Native, post: &Post<'_>, request: &Request) -> Result<Reply, Failure> {
-    let prompt = prompt(native, post, request).await?;
-    let body = post(prompt.wire(false)).await?;
-    let mut draft = Draft::default();
-    llama_cpp::whole(&body, &mut draft)?;
-    let read = draft.served.usage.map(|usage| usage.prompt);
-    draft.served.truncated |= read.is_some_and(|read| read < prompt.tokens.len() as u64);
-    draft.finish()
 }
 
 #[cfg(test)]

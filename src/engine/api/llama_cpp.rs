@@ -15,7 +15,7 @@ const SEEDS: u64 = 0xffff_ffff;
 /// A conversation, which is rendered first, and log-likelihoods, which take several requests, are [`CauseKind::Refused`].
 pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
     match ask.request {
-        Request::Generate { prompt, generation } => Ok(completion(Value::from(prompt.as_str()), generation, ask.spec.stream)),
+        Request::Generate { prompt, generation } => Ok(completion(&Value::from(prompt.as_str()), generation, ask.spec.stream)),
         Request::Chat { .. } => Err(inexpressible("a conversation must be rendered before llama.cpp's /completion takes it")),
         Request::Choice { .. } | Request::Perplexity { .. } => {
             Err(inexpressible("log-likelihoods take more than one request of llama.cpp's own API"))
@@ -29,7 +29,7 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
 /// Prompts are not cached: a cached prefix may have been computed in batches of another size, and an answer is to depend
 /// on its request alone. Stop texts that are special tokens are named as tokens to keep, or the server would leave them
 /// out of the text and never see them.
-pub(super) fn completion(prompt: Value, generation: &Generation, stream: bool) -> Wire {
+pub(super) fn completion(prompt: &Value, generation: &Generation, stream: bool) -> Wire {
     let body = json!({
         "prompt": prompt,
         "n_predict": generation.max_tokens,

@@ -25,7 +25,7 @@ use self::model::ModelFile;
 use crate::domain::{ApiSpec, Identity, SubjectName};
 
 /// How long a server may take until it answers: a large model has to be read first.
-const PATIENCE: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_mins(15);
 /// Ports that are tried: another program may take a free one before the server does.
 const TRIES: u32 = 3;
 

@@ -1,6 +1,7 @@
 //! The model file that a server is given: its digests, read before the server reads it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -88,7 +89,8 @@ fn hash(path: &Path) -> io::Result<(String, u64)> {
     loop {
         let count = file.read(&mut block)?;
         if count == 0 {
-            let digits = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let mut digits = String::new();
+            hasher.finalize().iter().for_each(|byte| _ = write!(digits, "{byte:02x}"));
             return Ok((digits, bytes));
         }
         hasher.update(&block[..count]);

@@ -58,7 +58,7 @@ fn with_command(preset: &str, command: &[String]) -> ApiSpec {
 
 async fn start(spec: &ApiSpec, folder: &TempDir) -> Result<Managed, ServerError> {
     let log = folder.path().join("logs/canary.log");
-    Managed::start_within(Duration::from_secs(60), (&"canary".into(), spec), folder.path(), &log).await
+    Managed::start_within(Duration::from_mins(1), (&"canary".into(), spec), folder.path(), &log).await
 }
 
 /// A connection that the server keeps open for as long as it lives.

@@ -120,11 +120,11 @@ impl StandIn {
             }
             "/apply-template" => json!({"prompt": format!("[{}]", body["messages"][0]["content"].as_str().expect("a text"))}),
             _ if !self.forces => json!({"error": {"code": 400, "message": "failed to parse grammar"}}),
-            _ => self.complete(body),
+            _ => Self::complete(body),
         }
     }
 
-    fn complete(&self, body: &serde_json::Map<String, Value>) -> Value {
+    fn complete(body: &serde_json::Map<String, Value>) -> Value {
         let grammar = body.get("grammar").and_then(Value::as_str).unwrap_or_default();
         let ids = grammar.split("<[").skip(1).map(|part| part.split(']').next().expect("a part").parse().expect("an id"));
         let entry = |id: u32| json!({"id": id, "logprob": -f64::from(id) / 100.0});
