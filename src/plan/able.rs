@@ -2,7 +2,7 @@
 
 use super::subjects::Cast;
 use super::{PlannedTask, api};
-use crate::domain::{ApiSpec, Budget, EngineSpec, Policy, RequestKind, Subject, TaskName};
+use crate::domain::{ApiSpec, Budget, EngineSpec, Policy, Preset, RequestKind, Subject, TaskName};
 use crate::engine::api::preset;
 use crate::suite::Diagnostic;
 
@@ -162,6 +162,16 @@ pub(super) fn advice(subjects: &[Subject], tasks: &[PlannedTask], textual: &[Tas
             "no subject continues prompts as they are: the prompts of {} are sent as messages of a user, and scores are not those of \
              other plans",
             raw.join(", ")
+        ));
+    }
+    let unbounded = |spec: &ApiSpec| {
+        spec.preset == Preset::Ollama && spec.extra.get("options").is_none_or(|options| options.get("num_ctx").is_none())
+    };
+    let names: Vec<&str> = subjects.iter().filter(|s| remote(s).is_some_and(unbounded)).map(|s| s.name.as_str()).collect();
+    if !names.is_empty() {
+        all.push(format!(
+            "Ollama may cut prompts of {} to a context that it chooses: say which with extra = {{ options = {{ num_ctx = 8192 }} }}",
+            names.join(", ")
         ));
     }
     let moving = |spec: &ApiSpec| spec.model.ends_with("-latest") || spec.model.ends_with(":latest");

@@ -28,7 +28,8 @@ pub(super) fn dialect(section: &Section<'_>, preset: Preset) -> Dialect {
     let Some(given) = section.text("api") else { return default };
     let native = |dialect: &Dialect| !matches!(dialect, Dialect::OpenaiChat | Dialect::OpenaiCompletions);
     let words: [(&str, Option<Dialect>); 3] = [
-        ("chat", dialects.iter().copied().find(|dialect| *dialect == Dialect::OpenaiChat)),
+        // A service's only API is one of conversations.
+        ("chat", dialects.iter().copied().find(|dialect| *dialect == Dialect::OpenaiChat || dialects.len() == 1)),
         ("completions", dialects.iter().copied().find(|dialect| *dialect == Dialect::OpenaiCompletions)),
         ("native", dialects.iter().copied().find(native)),
     ];

@@ -6,6 +6,7 @@ use insta::assert_snapshot;
 
 use super::Place;
 use crate::domain::{ApiSpec, Dialect, EngineSpec, KeySource, Preset, Price, Service};
+use crate::engine::api::preset;
 use crate::plan::Plan;
 
 /// A plan whose canary and variant are behind an API, with further keys of each; its suite has no perplexity task.
@@ -220,4 +221,54 @@ fn the_digest_follows_the_subject_and_not_how_its_endpoint_is_treated() {
     place.change("plan.toml", "[canary]", "[spending]\nlimit = 5\n\n[canary]");
     place.change("plan.toml", "2411\"", "2411\"\nprice = { input = 1, output = 1 }");
     assert_eq!(place.load().digest, original, "a spending limit");
+}
+
+/// The documentation of engines.
+const DOCS: &str = include_str!("../../../docs/engines.md");
+
+/// What the documentation's table says of a preset, from what the engines know of it.
+fn row(word: &str, preset: Preset) -> String {
+    let facts = preset::of(preset);
+    let api = |dialect: &Dialect| match dialect {
+        Dialect::OpenaiChat => "chat",
+        Dialect::OpenaiCompletions => "completions",
+        _ => "native",
+    };
+    let able = |able: fn(&ApiSpec) -> bool| {
+        let there = facts.dialects.iter().filter(|dialect| {
+            let value = serde_json::json!({"preset": preset, "dialect": dialect, "base_url": "https://host/v1", "model": "m"});
+            able(&serde_json::from_value(value).expect("it is a subject"))
+        });
+        let there: Vec<&str> = there.map(api).collect();
+        if there.is_empty() { "no".to_owned() } else { there.join(", ") }
+    };
+    let yes = |flag: bool| if flag { "yes" } else { "no" };
+    let apis: Vec<&str> = facts.dialects.iter().map(api).collect();
+    let key = if facts.key_needed { format!("`{}`", facts.key_variable) } else { "`key_env`, if it wants one".to_owned() };
+    let (scores, raw) = (able(|spec| preset::scoring(spec) != preset::Scoring::None), able(preset::raw));
+    let (tools, jobs, seed) = (yes(facts.tools), yes(facts.batch), yes(facts.seed));
+    format!("| `{word}` | {} | {scores} | {raw} | {tools} | {jobs} | {seed} | {key} |", apis.join(", "))
+}
+
+#[test]
+fn the_documentations_table_says_what_the_presets_can_do() {
+    let rows: Vec<String> = Preset::ALL.iter().map(|(word, preset)| row(word, *preset)).collect();
+    let missing: Vec<&str> = rows.iter().map(String::as_str).filter(|row| !DOCS.contains(row)).collect();
+    assert!(missing.is_empty(), "docs/engines.md lacks\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_preset_has_an_example_in_the_documentation_that_loads() {
+    let examples: Vec<&str> = DOCS.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let variants: Vec<&str> = examples.into_iter().filter(|text| text.starts_with("[[variant]]")).collect();
+    for (word, _) in Preset::ALL {
+        assert!(variants.iter().any(|text| text.contains(&format!("engine = \"{word}\""))), "{word} has an example");
+    }
+    for example in variants {
+        let place = place(MISTRAL, "");
+        std::fs::create_dir(place.path("models")).expect("a folder can be made");
+        place.write("models/my-model-q4_k_m.gguf", "");
+        place.change("plan.toml", "[[variant]]\nname = \"small\"", example);
+        place.load_with(&crate::plan::Overrides::default()).unwrap_or_else(|faults| panic!("{example}\n{faults}"));
+    }
 }

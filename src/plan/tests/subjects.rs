@@ -246,16 +246,16 @@ fn the_template_lacks_nothing_but_the_models_and_the_suite_that_it_names() {
     place.write("plan.toml", TEMPLATE);
     assert_snapshot!(place.faults(), @r#"
     there is no model models/my-model
-      --> plan.toml:12:9
+      --> plan.toml:13:9
        |
-    12 | model = "models/my-model"          # a Hugging Face folder, a .safetensors file or a .gguf file
+    13 | model = "models/my-model"          # a Hugging Face folder, a .safetensors file or a .gguf file
        |         ^^^^^^^^^^^^^^^^^
        = hint: paths start from the plan's folder
 
     there is no model models/my-model-q4_k_m.gguf
-      --> plan.toml:22:9
+      --> plan.toml:25:9
        |
-    22 | model = "models/my-model-q4_k_m.gguf"
+    25 | model = "models/my-model-q4_k_m.gguf"
        |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        = hint: paths start from the plan's folder
 
