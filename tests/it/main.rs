@@ -7,6 +7,7 @@ mod bad_input;
 mod bench;
 mod compare;
 mod demo_model;
+mod doctor;
 mod escape;
 mod kill;
 mod logits;

@@ -105,19 +105,19 @@ pub(super) fn of_context(able: Capabilities, demand: &Demand, rate: Option<f64>)
     if able.context == 0 || able.context >= u32::MAX as usize {
         return Finding::doubtful(
             "context",
-            "how many tokens prompt and answer may have is not told: a prompt that is cut is noticed only by its answer",
+            "how many tokens prompt and answer may have is not told: one that is cut is noticed only by its answer",
         );
     }
     let (characters, answer) = demand.longest;
     let Some(rate) = rate else {
-        return Finding::fine("context", format!("{} tokens; the longest prompt has {characters} characters", able.context));
+        return Finding::fine("longest prompt", format!("{characters} characters, in a context of {} tokens", able.context));
     };
     let tokens = (characters as f64 * rate).ceil() as usize + answer;
-    let says = format!("{} tokens; the longest prompt takes about {tokens} with its answer", able.context);
+    let says = format!("about {tokens} tokens with its answer, in a context of {}", able.context);
     if tokens > able.context {
-        Finding::doubtful("context", format!("{says}, and may be cut or refused"))
+        Finding::doubtful("longest prompt", format!("{says}, and may be cut or refused"))
     } else {
-        Finding::fine("context", says)
+        Finding::fine("longest prompt", says)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::super::failure::Failure;
-use super::super::seats;
-use super::finding::Finding;
 use tokio::runtime::Runtime;
 
-use crate::domain::Subject;
+use super::super::failure::Failure;
+use super::super::seats;
+use super::finding::{Finding, Verdict};
+use crate::domain::{EngineSpec, Subject};
 use crate::engine::Engine;
+use crate::engine::api::{Check, Standing};
 use crate::plan::Plan;
 
 /// An open subject.
@@ -18,8 +19,28 @@ pub(super) struct Open {
     pub(super) told: Vec<Finding>,
 }
 
-/// Opens a subject.
+/// Opens a subject; one behind an API looks closer at its endpoint. Its server is started where it has one of its own.
 pub(super) fn open(plan: &Plan, subject: &Subject, runtime: &Runtime) -> Result<Open, Failure> {
-    let seat = runtime.block_on(seats::seat(plan, subject))?;
-    Ok(Open { engine: seat.engine, told: Vec::new() })
+    let EngineSpec::Api(spec) = &subject.engine else {
+        let seat = runtime.block_on(seats::seat(plan, subject))?;
+        return Ok(Open { engine: seat.engine, told: Vec::new() });
+    };
+    runtime.block_on(async {
+        // A job may take a day, and its endpoint is the same.
+        let mut spec = spec.clone();
+        spec.batch = false;
+        let engine = seats::reach(plan, subject, &spec).await?;
+        let told = engine.examine(&plan.root).await.into_iter().map(finding).collect();
+        Ok(Open { engine: Arc::new(engine), told })
+    })
+}
+
+fn finding(check: Check) -> Finding {
+    let verdict = match check.verdict {
+        Standing::Fine => Verdict::Fine,
+        Standing::Doubtful => Verdict::Doubtful,
+        // Other tokens, a prompt that is cut: answers would come, and would not be comparable.
+        Standing::Bad => Verdict::Unfair,
+    };
+    Finding::new(check.name, verdict, check.says)
 }

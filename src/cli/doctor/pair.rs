@@ -18,20 +18,20 @@ pub(super) fn of(plan: &Plan, subject: &Subject, known: &Known, canary: &Known) 
     let mut all = Vec::new();
     all.push(if own.vocabulary.contradicts(&first.vocabulary) {
         let says = format!("another vocabulary ({}) than the canary's ({})", own.vocabulary, first.vocabulary);
-        Finding::unfair("tokenizer", says)
+        Finding::unfair("vocabulary", says)
     } else if own.vocabulary.is_told() && first.vocabulary.is_told() {
-        Finding::fine("tokenizer", "the canary's vocabulary")
+        Finding::fine("vocabulary", "the canary's vocabulary")
     } else {
-        Finding::doubtful("tokenizer", "its vocabulary can't be compared with the canary's: one of them is not told")
+        Finding::doubtful("vocabulary", "its vocabulary can't be compared with the canary's: one of them is not told")
     });
     if asks(&[RequestKind::Chat, RequestKind::Tools]) {
         all.push(if own.template.contradicts(&first.template) {
             let says = format!("another chat template ({}) than the canary's ({})", own.template, first.template);
-            Finding::unfair("template", says)
+            Finding::unfair("chat template", says)
         } else if own.template.is_told() && first.template.is_told() {
-            Finding::fine("template", "the canary's chat template")
+            Finding::fine("chat template", "the canary's chat template")
         } else {
-            Finding::doubtful("template", "its chat template can't be compared with the canary's: one of them is not told")
+            Finding::doubtful("chat template", "its chat template can't be compared with the canary's: one of them is not told")
         });
     }
     if asks(&[RequestKind::Generate]) && known.able.raw != canary.able.raw {

@@ -139,23 +139,34 @@ fn another_vocabulary_or_template_than_the_canarys_would_be_invalid_and_an_untol
         })
     };
     let same = known(|_| ());
-    assert_eq!((verdict("tokenizer", &same), verdict("template", &same)), (Verdict::Fine, Verdict::Fine));
+    assert_eq!((verdict("vocabulary", &same), verdict("chat template", &same)), (Verdict::Fine, Verdict::Fine));
     assert_eq!(verdict("weights", &same), Verdict::Doubtful, "its weights are the canary's");
     let other = with("blake3:1".into(), "blake3:2".into());
-    assert_eq!((verdict("tokenizer", &other), verdict("template", &other)), (Verdict::Unfair, Verdict::Unfair));
+    assert_eq!((verdict("vocabulary", &other), verdict("chat template", &other)), (Verdict::Unfair, Verdict::Unfair));
     let untold = with(Digest::untold(), Digest::untold());
-    assert_eq!((verdict("tokenizer", &untold), verdict("template", &untold)), (Verdict::Doubtful, Verdict::Doubtful));
+    assert_eq!((verdict("vocabulary", &untold), verdict("chat template", &untold)), (Verdict::Doubtful, Verdict::Doubtful));
     let message = known(|known| known.able.raw = false);
     assert_eq!(verdict("prompts", &message), Verdict::Unfair);
 }
 
 #[test]
-fn what_an_engine_says_itself_stands_in_place_of_what_was_concluded_unless_that_is_worse() {
-    let told = vec![Finding::fine("host", "seen"), Finding::fine("region", "seen"), Finding::fine("needle", "found")];
-    let checks = vec![Finding::fine("host", "guessed"), Finding::bad("region", "wrong"), Finding::fine("answer", "yes")];
+fn what_an_engine_says_itself_stands_in_place_of_what_was_concluded_of_the_same() {
+    let told = vec![Finding::fine("endpoint", "seen"), Finding::doubtful("model", "`m` stands for m-2411 today: name that")];
+    let checks = vec![
+        Finding::fine("host", "guessed"),
+        Finding::bad("region", "wrong"),
+        Finding::doubtful("note", "`m` stands for m-2411 today, and may stand for another tomorrow"),
+        Finding::doubtful("note", "another matter"),
+    ];
     let all = merged(told, checks);
     let shown: Vec<(&str, &str)> = all.iter().map(|finding| (finding.name.as_str(), finding.says.as_str())).collect();
-    assert_eq!(shown, [("host", "seen"), ("region", "wrong"), ("region", "seen"), ("answer", "yes"), ("needle", "found")]);
+    let expected = [
+        ("endpoint", "seen"),
+        ("model", "`m` stands for m-2411 today: name that"),
+        ("region", "wrong"),
+        ("note", "another matter"),
+    ];
+    assert_eq!(shown, expected);
 }
 
 #[test]
