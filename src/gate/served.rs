@@ -45,7 +45,7 @@ fn another_model(record: &Record, subject: &SubjectName) -> Option<String> {
     let cases = Cases::of(own().filter(|(_, told)| told.model.as_deref().is_some_and(|model| model != main)))?;
     let mut others: Vec<(String, u64)> =
         models.iter().filter(|(model, _)| **model != main).map(|(model, n)| ((*model).to_owned(), *n)).collect();
-    others.sort_by(|a, b| b.1.cmp(&a.1));
+    others.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     let (answers, example) = (cases.answers(subject), cases.example());
     Some(format!("{answers} came from {}, not from '{main}' ({example}): name one release, and start a new run", names(&others)))
 }

@@ -1,13 +1,18 @@
 //! Facts, comparisons and a decision to the report's model.
 
+use std::collections::BTreeMap;
+
 use super::facts::{Asked, Facts, Texts};
 use super::findings;
 use super::model::{
-    DisplacementResult, DistributionResult, ExcessResult, NoiseResult, Report, RunResult, SidesResult, SliceResult,
-    SubjectResult, TaskResult, Unit, UnitsResult, WarningResult,
+    BoundResult, DisplacementResult, DistributionResult, ExcessResult, NamedResult, NoiseResult, RatioResult, Report, RunResult,
+    ServedResult, ServiceResult, SidesResult, SliceResult, SubjectResult, TaskResult, Unit, UnitsResult, WarningResult,
 };
-use crate::analysis::{Asymmetry, Comparison, Comparisons, Displacement, DistributionComparison, Record, SliceRow};
-use crate::domain::{MetricKind, Policy, TaskCard, Verdict};
+use crate::analysis::{
+    Account, Amount, Asymmetry, Comparison, Comparisons, Displacement, DistributionComparison, KldBound, Quantiles, Record,
+    SliceRow,
+};
+use crate::domain::{MetricKind, Policy, SubjectName, TaskCard, Verdict};
 use crate::gate::{Decision, Evidence, Rule, SubjectDecision};
 
 /// What a report shows the judgement of.
@@ -34,6 +39,7 @@ impl Report {
         let Judged { decision, policy, .. } = judged;
         let units = units(&facts);
         let subjects = facts.subjects.iter().map(|asked| subject_result(asked, &facts.tasks, judged)).collect();
+        let services = facts.subjects.iter().filter_map(|asked| service(asked, judged.comparisons)).collect();
         Self {
             verdict: decision.verdict,
             reason: decision.reason.clone(),
@@ -49,7 +55,7 @@ impl Report {
             noise: judged.comparisons.noise.iter().map(NoiseResult::from).collect(),
             unscored: facts.unscored,
             warnings: decision.warnings.iter().map(WarningResult::from).collect(),
-            run: RunResult { id: facts.run, attempts: facts.attempts },
+            run: RunResult { id: facts.run, attempts: facts.attempts, services },
             timing: facts.timing,
             recorded: facts.recorded,
             samples: texts.samples,
@@ -82,7 +88,55 @@ fn subject_result(asked: &Asked, cards: &[TaskCard], judged: Judged<'_>) -> Subj
         findings: own.map_or_else(Vec::new, |d| d.findings.iter().map(|f| findings::result(f, cards)).collect()),
         tasks: tasks.filter_map(|c| Some(task_result(c, card(c), own?))).collect(),
         distributions: distributions.map(DistributionResult::from).collect(),
+        served: asked.account.as_ref().map(|account| ServedResult {
+            tokens_ratio: ratio(comparisons, &asked.name, Amount::Output),
+            ..ServedResult::from(account)
+        }),
         severity: own.map_or(f64::NEG_INFINITY, SubjectDecision::severity),
+    }
+}
+
+/// What it took to get a subject's answers; none of a subject in process.
+fn service(asked: &Asked, comparisons: &Comparisons) -> Option<ServiceResult> {
+    let account = asked.account.as_ref();
+    if account.is_none() && asked.origins.is_empty() {
+        return None;
+    }
+    let count = |of: fn(&Account) -> u64| account.map_or(0, of);
+    Some(ServiceResult {
+        subject: asked.name.clone(),
+        origins: asked.origins.clone(),
+        reused: count(|account| account.reused),
+        retries: count(|account| account.retries),
+        cached_tokens: count(|account| account.tokens.cached),
+        cost: account.and_then(|account| account.cost),
+        paid: account.and_then(|account| account.paid),
+        per_thousand: account.and_then(Account::per_thousand),
+        cost_ratio: ratio(comparisons, &asked.name, Amount::Cost),
+    })
+}
+
+/// A subject's total over the canary's, over all tasks.
+fn ratio(comparisons: &Comparisons, subject: &SubjectName, amount: Amount) -> Option<RatioResult> {
+    let mut rows = comparisons.amounts.iter();
+    let row = rows.find(|row| row.subject == *subject && row.amount == amount && row.task.is_none())?;
+    Some(RatioResult { value: row.amounts.ratio()?, interval: row.amounts.shown() })
+}
+
+impl From<&Account> for ServedResult {
+    fn from(account: &Account) -> Self {
+        let named = |counts: &[(String, u64)]| {
+            counts.iter().map(|(name, answers)| NamedResult { name: name.clone(), answers: *answers }).collect()
+        };
+        Self {
+            answers: account.answers,
+            counted: account.counted,
+            prompt_tokens: account.tokens.prompt,
+            completion_tokens: account.tokens.completion,
+            tokens_ratio: None,
+            models: named(&account.models),
+            fingerprints: named(&account.marks),
+        }
     }
 }
 
@@ -175,18 +229,17 @@ impl From<&DistributionComparison> for DistributionResult {
             ln_ratio: likelihood.map(|l| l.ln_ratio),
             ln_ratio_interval: likelihood.and_then(|l| l.ln_ratio_interval),
             displacement: likelihood.and_then(|l| l.displacement.as_ref()).map(DisplacementResult::from),
+            kld_bound: likelihood.and_then(|l| l.bound.as_ref()).map(BoundResult::from),
         }
     }
 }
 
 impl From<&Displacement> for DisplacementResult {
     fn from(moved: &Displacement) -> Self {
-        let q = &moved.quantiles;
-        let names = ["min", "median", "p90", "p95", "p99", "p999", "max"];
         Self {
             kld_mean: moved.kld_mean,
             kld_interval: moved.kld,
-            kld: names.into_iter().zip([q.min, q.median, q.p90, q.p95, q.p99, q.p999, q.max]).collect(),
+            kld: by_name(&moved.quantiles),
             delta_p_mean: moved.delta_p_mean,
             delta_p_rms: moved.delta_p_rms,
             same_top: moved.same_top_share,
@@ -194,4 +247,15 @@ impl From<&Displacement> for DisplacementResult {
             histogram: moved.histogram.iter().map(|bin| (bin.from, bin.to, bin.share)).collect(),
         }
     }
+}
+
+impl From<&KldBound> for BoundResult {
+    fn from(bound: &KldBound) -> Self {
+        Self { k: bound.k, mean: bound.mean, interval: bound.interval, quantiles: by_name(&bound.quantiles) }
+    }
+}
+
+fn by_name(q: &Quantiles) -> BTreeMap<&'static str, f64> {
+    let names = ["min", "median", "p90", "p95", "p99", "p999", "max"];
+    names.into_iter().zip([q.min, q.median, q.p90, q.p95, q.p99, q.p999, q.max]).collect()
 }

@@ -5,7 +5,7 @@
 //! apostrophe in front of such a cell; a reader that needs the bytes as they were finds them in the journal, or in those files.
 
 use super::lines;
-use super::model::{DistributionResult, FindingResult, NoiseResult, Report, SubjectResult, TaskResult};
+use super::model::{DistributionResult, FindingResult, NoiseResult, RatioResult, Report, SubjectResult, TaskResult};
 use super::write::ReportError;
 use crate::domain::{Budget, Measured, Role, TaskName};
 use crate::stats::Interval;
@@ -58,17 +58,23 @@ pub(super) fn metrics(report: &Report) -> Result<Vec<u8>, ReportError> {
         let noise = report.noise.iter().filter(|noise| noise.subject == subject.name).flat_map(noise_measures);
         let tasks = subject.tasks.iter().flat_map(task_measures);
         let losses = lines::lines(report, subject).into_iter().filter_map(|line| line.finding).flat_map(loss_measures);
-        let budgets = subject.budgets().filter(|f| f.metric.as_deref().is_some_and(of_scores)).map(budget_measure);
+        let budgets = subject.budgets().filter(|f| has_no_row(f)).map(budget_measure);
         let distributions = subject.distributions.iter().flat_map(distribution_measures);
-        let measures = noise.chain(tasks).chain(losses).chain(budgets).chain(distributions);
+        let serving = serving_measures(report, subject);
+        let measures = noise.chain(tasks).chain(losses).chain(budgets).chain(distributions).chain(serving);
         measures.map(|measure| measure.row(subject)).collect::<Vec<_>>()
     });
     write("metrics.csv", METRICS, rows)
 }
 
-/// Whether a budget's metric is not one of documents: those have rows of their own.
-fn of_scores(metric: &str) -> bool {
-    Budget::METRICS.iter().any(|(name, on)| *name == metric && *on != Measured::Documents)
+/// Whether a budget's metric has no row of its own, as those of documents do, and amounts over all tasks.
+fn has_no_row(finding: &FindingResult) -> bool {
+    let Some(metric) = finding.metric.as_deref() else { return false };
+    Budget::METRICS.iter().any(|(name, on)| match on {
+        Measured::Documents => false,
+        Measured::Amounts => *name == metric && finding.task.is_some(),
+        Measured::Items | Measured::Times => *name == metric,
+    })
 }
 
 /// One metric's value, its interval with its confidence, and the items behind it.
@@ -194,6 +200,44 @@ fn distribution_measures(distribution: &DistributionResult) -> Vec<Measure<'_>> 
         rows.push(measure("delta_p.mean", Some(moved.delta_p_mean), None));
         rows.push(measure("delta_p.rms", Some(moved.delta_p_rms), None));
         rows.push(measure("same_top", Some(moved.same_top), moved.same_top_interval));
+    }
+    if let Some(bound) = &distribution.kld_bound {
+        rows.push(measure("kld_bound.mean", Some(bound.mean), bound.interval));
+        rows.extend(bound.quantiles.iter().map(|(name, value)| measure(&format!("kld_bound.{name}"), Some(*value), None)));
+    }
+    rows
+}
+
+/// What a subject's endpoint told, over all tasks; nothing of a subject in process.
+fn serving_measures<'a>(report: &'a Report, subject: &SubjectResult) -> Vec<Measure<'a>> {
+    let measure =
+        |metric: &str, value: Option<f64>, n: Option<u64>| Measure { metric: metric.to_owned(), value, n, ..Measure::default() };
+    let ratio = |metric: &str, of: &RatioResult| Measure {
+        interval: of.interval.map(|i| (i, 0.95)),
+        ..measure(metric, Some(of.value), None)
+    };
+    let mut rows = Vec::new();
+    if let Some(served) = subject.served.as_ref().filter(|served| served.counted > 0) {
+        let n = Some(served.counted);
+        rows.push(measure("tokens.read", Some(served.prompt_tokens as f64), n));
+        rows.push(measure("tokens.written", Some(served.completion_tokens as f64), n));
+        rows.extend(served.tokens_ratio.as_ref().map(|of| ratio("output.tokens_ratio", of)));
+    }
+    if let Some(service) = report.run.services.iter().find(|service| service.subject == subject.name) {
+        let n = subject.served.as_ref().map(|served| served.answers);
+        rows.push(measure("answers.from_cache", Some(service.reused as f64), n));
+        rows.push(measure("requests.sent_again", Some(service.retries as f64), n));
+        let money = [("cost", service.cost), ("cost.paid", service.paid), ("cost.per_thousand", service.per_thousand)];
+        rows.extend(money.into_iter().filter(|(_, cost)| cost.is_some()).map(|(metric, cost)| measure(metric, cost, n)));
+        rows.extend(service.cost_ratio.as_ref().map(|of| ratio("cost.ratio", of)));
+    }
+    if let Some(streamed) = report.timing.streaming.get(&subject.name) {
+        let times = [("ttft", Some(&streamed.first)), ("itl", streamed.between.as_ref())];
+        for (name, of) in times.into_iter().filter_map(|(name, of)| Some((name, of?))) {
+            rows.push(measure(&format!("{name}.p50_ms"), Some(of.p50_ms), Some(of.n as u64)));
+            rows.push(measure(&format!("{name}.p95_ms"), Some(of.p95_ms), Some(of.n as u64)));
+        }
+        rows.push(measure("tokens_per_second", streamed.per_second, Some(streamed.first.n as u64)));
     }
     rows
 }

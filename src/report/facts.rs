@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::model::{FlippedItem, LatencyResult, Said, SampleRow, TimingResult, UnscoredResult};
-use crate::analysis::{self, Comparison, Comparisons, Counts, Latency, Record, TimingSummary, Unscored};
+use super::model::{FlippedItem, LatencyResult, Said, SampleRow, StreamingResult, TimingResult, UnscoredResult};
+use crate::analysis::{self, Account, Comparison, Comparisons, Counts, Latency, Record, Streaming, TimingSummary, Unscored};
 use crate::domain::{
-    Answer, Attempt, EngineSpec, Finish, Identity, Outcome, Role, SampleCard, SampleId, SubjectName, TaskCard, TaskName, UnitKey,
+    Answer, Attempt, EngineSpec, Finish, Identity, Origin, Outcome, Role, SampleCard, SampleId, SubjectName, TaskCard, TaskName,
+    UnitKey,
 };
 use crate::gate::wording::cause_word;
 
@@ -56,6 +57,10 @@ pub struct Asked {
     pub repeats: u32,
     /// What it turned out to be; none where nobody knows.
     pub identity: Option<Identity>,
+    /// What its answers came to, as far as its endpoint told; none in process.
+    pub account: Option<Account>,
+    /// The ways that its requests took.
+    pub origins: Vec<Origin>,
 }
 
 /// The texts of a report: what was asked and answered, as far as it is shown.
@@ -78,6 +83,8 @@ impl Facts {
             role: subject.role,
             repeats: subject.repeats.max(1),
             identity: record.identities.get(&subject.name).cloned(),
+            account: Account::of(record, &subject.name),
+            origins: record.endpoints.origins.get(&subject.name).cloned().unwrap_or_default(),
         });
         Self {
             quantgate: header.version.clone(),
@@ -121,14 +128,11 @@ fn is_recorded(record: &Record) -> bool {
     record.header.subjects.iter().any(|subject| matches!(subject.engine, EngineSpec::Recorded(_)))
 }
 
+fn summary(task: Option<TaskName>, s: TimingSummary) -> LatencyResult {
+    LatencyResult { task, n: s.n, p50_ms: s.p50_ms, p95_ms: s.p95_ms, max_ms: s.max_ms }
+}
+
 fn timing(record: &Record, latencies: &[Latency]) -> TimingResult {
-    let summary = |task: Option<TaskName>, s: TimingSummary| LatencyResult {
-        task,
-        n: s.n,
-        p50_ms: s.p50_ms,
-        p95_ms: s.p95_ms,
-        max_ms: s.max_ms,
-    };
     let of = |latency: &Latency| {
         let all = latency.all.map(|s| summary(None, s));
         let tasks = latency.tasks.iter().map(|(task, s)| summary(Some(task.clone()), *s));
@@ -140,7 +144,13 @@ fn timing(record: &Record, latencies: &[Latency]) -> TimingResult {
         resumed: record.timing.resumed,
         load_ms: record.timing.load_ms.clone(),
         latency: latencies.iter().map(of).collect::<BTreeMap<_, _>>(),
+        streaming: analysis::streaming(record).into_iter().map(streamed).collect(),
     }
+}
+
+fn streamed(of: Streaming) -> (SubjectName, StreamingResult) {
+    let (first, between) = (summary(None, of.first), of.between.map(|between| summary(None, between)));
+    (of.subject, StreamingResult { first, between, per_second: of.per_second })
 }
 
 impl Texts {

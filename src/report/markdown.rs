@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::model::{Report, SubjectResult, Unit, UnscoredResult, WarningResult};
 use super::phrase::{NOTHING, bytes, delta, duration, instant, number, score, sentence, tolerances, with_interval};
-use super::{asides, lines};
+use super::{asides, lines, serving};
 use crate::domain::{Role, Verdict};
 use crate::gate::wording::count;
 
@@ -16,6 +16,7 @@ pub(super) fn render(report: &Report) -> String {
     for subject in report.worst_first() {
         section(&mut text, report, subject);
     }
+    served(&mut text, report);
     floor(&mut text, report);
     attempts(&mut text, report);
     unscored(&mut text, &report.unscored);
@@ -85,7 +86,11 @@ fn section(text: &mut String, report: &Report, subject: &SubjectResult) {
             let kld = with_interval(m.kld_mean, m.kld_interval);
             format!(", KLD {kld} nats, p99 {}, same top token {:.1} %", number(Some(m.kld["p99"])), 100.0 * m.same_top)
         });
-        line!(text, "* {task} ({} tokens): {perplexity}{moved}", count(d.tokens as u64));
+        let bound = d.kld_bound.as_ref().map_or_else(String::new, |bound| {
+            let at_least = with_interval(bound.mean, bound.interval);
+            format!(", KLD at least {at_least} nats (lower bound from the top {})", bound.k)
+        });
+        line!(text, "* {task} ({} tokens): {perplexity}{moved}{bound}", count(d.tokens as u64));
     }
     line!(text);
 }
@@ -117,6 +122,44 @@ fn table(text: &mut String, report: &Report, subject: &SubjectResult) {
         );
     }
     line!(text);
+}
+
+fn served(text: &mut String, report: &Report) {
+    let (columns, ways) = (serving::table(report), serving::ways(report));
+    if columns.len() > 1 {
+        line!(text, "## Serving");
+        line!(text);
+        line!(text, "| {} |", columns.iter().map(|column| column.heading).collect::<Vec<_>>().join(" | "));
+        line!(text, "| --- |{}", " ---: |".repeat(columns.len() - 1));
+        for row in 0..columns[0].cells.len() {
+            line!(text, "| {} |", columns.iter().map(|column| escape(&column.cells[row])).collect::<Vec<_>>().join(" | "));
+        }
+        line!(text);
+        for subject in report.canary().into_iter().chain(report.worst_first()) {
+            let details = serving::details(report, subject);
+            let details: Vec<String> = details.into_iter().map(|(what, of)| format!("{} {of}", what.to_lowercase())).collect();
+            if !details.is_empty() {
+                line!(text, "* {}: {}", escape(subject.name.as_str()), escape(&details.join("; ")));
+            }
+        }
+        line!(text);
+        let legend = serving::legend(report, &columns);
+        if !legend.is_empty() {
+            line!(text, "{legend}");
+            line!(text);
+        }
+    }
+    if !ways.is_empty() {
+        line!(text, "## Where the answers came from");
+        line!(text);
+        for way in &ways {
+            line!(text, "* {}", escape(&way.line()));
+            for note in &way.notes {
+                line!(text, "  * {}", escape(&sentence(note)));
+            }
+        }
+        line!(text);
+    }
 }
 
 fn floor(text: &mut String, report: &Report) {

@@ -17,6 +17,7 @@ mod model;
 mod noise;
 mod phrase;
 mod plot;
+mod serving;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -26,9 +27,9 @@ pub use build::Judged;
 pub use facts::{Asked, Facts, Texts};
 pub use json::{SCHEMA, SCHEMA_ID, SCHEMA_VERSION};
 pub use model::{
-    DisplacementResult, DistributionResult, EarlyResult, ExcessResult, FindingResult, FlippedItem, LatencyResult, NoiseResult,
-    Report, RunResult, Said, SampleRow, SidesResult, SliceResult, SubjectResult, TaskResult, TimingResult, Unit, UnitsResult,
-    UnscoredResult, WarningResult,
+    BoundResult, DisplacementResult, DistributionResult, EarlyResult, ExcessResult, FindingResult, FlippedItem, LatencyResult,
+    NamedResult, NoiseResult, RatioResult, Report, RunResult, Said, SampleRow, ServedResult, ServiceResult, SidesResult,
+    SliceResult, StreamingResult, SubjectResult, TaskResult, TimingResult, Unit, UnitsResult, UnscoredResult, WarningResult,
 };
 pub use plot::Figure;
 pub use text::render as text;

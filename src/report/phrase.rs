@@ -109,6 +109,20 @@ pub(super) fn number(x: f64) -> String {
     }
 }
 
+/// A time: `840 ms`, `20.5 ms`, `12.3 s`.
+pub(super) fn milliseconds(ms: f64) -> String {
+    match ms {
+        ms if ms < 100.0 => format!("{ms:.1} ms"),
+        ms if ms < 10_000.0 => format!("{ms:.0} ms"),
+        ms => format!("{:.1} s", ms / 1000.0),
+    }
+}
+
+/// Money without its currency: `12.34`, `0.0057`.
+pub(super) fn money(amount: f64) -> String {
+    if amount >= 1.0 { format!("{amount:.2}") } else { number(amount) }
+}
+
 /// A number with its interval: `0.0123 [0.0110, 0.0136]`.
 pub(super) fn with_interval(value: f64, interval: Option<Interval>) -> String {
     match interval {
@@ -147,5 +161,7 @@ mod tests {
     fn sizes_and_durations_are_short() {
         assert_eq!([bytes(999), bytes(10_500_000), bytes(2_000_000_000)], ["999 B", "10.50 MB", "2.00 GB"]);
         assert_eq!([duration(999), duration(61_000)], ["999 ms", "1 min 01 s"]);
+        assert_eq!([milliseconds(20.46), milliseconds(840.4), milliseconds(12_340.0)], ["20.5 ms", "840 ms", "12.3 s"]);
+        assert_eq!([money(0.0), money(0.0057), money(1234.5)], ["0", "0.0057", "1234.50"]);
     }
 }

@@ -2,10 +2,10 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::asides;
 use super::lines::{self, Line};
 use super::model::{DistributionResult, FindingResult, Report, SubjectResult, Unit, WarningResult};
 use super::phrase::{self, NOTHING, bytes, number, with_interval};
+use super::{asides, serving};
 use crate::domain::{Role, Verdict};
 use crate::gate::wording::list;
 
@@ -26,7 +26,8 @@ pub fn render(report: &Report, width: usize) -> String {
     let asides = [asides::floor(report), asides::early(report), Some(legend(report, &lines, &table))];
     let asides: Vec<String> = asides.into_iter().flatten().map(|text| wrap(&text, width, "")).collect();
     let verdict = wrap(&format!("{}: {}", report.verdict, report.reason), width, "");
-    let blocks = [table.text, notes.join("\n"), asides.join("\n"), warnings(report, width), subjects(report, width), verdict];
+    let (served, notes) = (served(report, width), notes.join("\n"));
+    let blocks = [table.text, notes, served, asides.join("\n"), warnings(report, width), subjects(report, width), verdict];
     let blocks: Vec<String> = blocks.into_iter().filter(|block| !block.is_empty()).collect();
     format!("{}\n", blocks.join("\n\n"))
 }
@@ -159,6 +160,43 @@ fn table(report: &Report, lines: &[Line<'_>], width: usize) -> Laid {
     Laid { text: stacked.collect::<Vec<_>>().join("\n"), columns: Vec::new(), wide: false }
 }
 
+/// What the answers of subjects behind an API took, as much of it as fits, and where they came from.
+fn served(report: &Report, width: usize) -> String {
+    let mut columns = serving::table(report);
+    let grid = loop {
+        let rows = grid(&columns);
+        let next = columns.iter().filter(|column| column.goes > 0).map(|column| column.goes).min();
+        match next.filter(|_| rows.iter().any(|row| row.chars().count() > width)) {
+            Some(next) => columns.retain(|column| column.goes != next),
+            None => break rows,
+        }
+    };
+    let legend = wrap(&serving::legend(report, &columns), width, "");
+    let ways = serving::ways(report).iter().map(|way| wrap(&way.line(), width, "  ")).collect::<Vec<_>>().join("\n");
+    let parts = [grid.join("\n"), legend, ways];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+fn grid(columns: &[serving::Column]) -> Vec<String> {
+    if columns.len() < 2 {
+        return Vec::new();
+    }
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(columns.iter().map(|column| column.heading).collect::<Vec<_>>());
+    for row in 0..columns[0].cells.len() {
+        table.add_row(columns.iter().map(|column| column.cells[row].as_str()).collect::<Vec<_>>());
+    }
+    for index in 0..columns.len() {
+        let Some(styled) = table.column_mut(index) else { continue };
+        styled.set_padding((0, 2));
+        if index > 0 {
+            styled.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
 fn laid_out(report: &Report, lines: &[Line<'_>], columns: &[Column], wide: bool) -> Vec<String> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -184,6 +222,10 @@ fn distribution(subject: &SubjectResult, distribution: &DistributionResult, widt
         parts.push(format!("KLD {} nats", with_interval(moved.kld_mean, moved.kld_interval)));
         parts.push(format!("p99 {}", number(moved.kld["p99"])));
         parts.push(format!("same top token {:.1} %", 100.0 * moved.same_top));
+    }
+    if let Some(bound) = &distribution.kld_bound {
+        let at_least = with_interval(bound.mean, bound.interval);
+        parts.push(format!("KLD at least {at_least} nats (lower bound from the top {})", bound.k));
     }
     match (distribution.canary_perplexity, distribution.variant_perplexity) {
         (Some(canary), Some(variant)) => parts.push(format!("perplexity {} → {}", number(canary), number(variant))),
@@ -292,7 +334,7 @@ fn subjects(report: &Report, width: usize) -> String {
 fn wrap(text: &str, width: usize, indent: &str) -> String {
     let mut pieces: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
-        let is_unit = matches!(word.trim_end_matches([')', ']', ',', '.', ':']), "%" | "pp" | "nats" | "MB" | "GB" | "kB");
+        let is_unit = matches!(word.trim_end_matches([')', ']', ',', '.', ':']), "%" | "pp" | "nats" | "ms" | "MB" | "GB" | "kB");
         match pieces.last_mut().filter(|_| is_unit) {
             Some(number) => number.extend([" ", word]),
             None => pieces.push(word.to_owned()),

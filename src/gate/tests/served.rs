@@ -2,7 +2,7 @@
 
 use crate::analysis::endpoints::{self, Api};
 use crate::analysis::fixture::{Reply, Run};
-use crate::domain::{Digest, Origin, Role, Served, Verdict};
+use crate::domain::{Digest, Origin, Role, Served, SubjectName, Verdict};
 use crate::gate::{Code, Decision, Finding, Rule, decide};
 
 fn decided(api: &Api) -> Decision {
@@ -133,7 +133,7 @@ fn a_region_that_the_address_contradicts_is_warned_of() {
 fn a_canary_behind_an_api_that_was_asked_once_is_named_with_why_repeats_matter() {
     let decision = decided(&Api::pair());
     let warned = decision.warnings.iter().find(|w| w.code == Code::NoAa).expect("one pass is warned of");
-    assert_eq!(warned.subject.as_ref().map(|s| s.as_str()), Some("canary"));
+    assert_eq!(warned.subject.as_ref().map(SubjectName::as_str), Some("canary"));
     assert!(warned.detail.contains("differ from one request to the next"), "{}", warned.detail);
 }
 

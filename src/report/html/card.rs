@@ -4,7 +4,7 @@ use crate::domain::{Role, Verdict};
 use crate::gate::wording::{count, percent};
 use crate::report::lines::{self, Line};
 use crate::report::model::{DistributionResult, FindingResult, Report, SliceResult, SubjectResult, TaskResult, Unit};
-use crate::report::phrase;
+use crate::report::{phrase, serving};
 use crate::stats::Interval;
 
 /// A verdict with its sign and its class in the style sheet.
@@ -37,6 +37,7 @@ pub(super) struct Card {
     pub(super) table: Table,
     pub(super) others: Vec<OtherFinding>,
     pub(super) distributions: Vec<DistributionBlock>,
+    pub(super) serving: Vec<(&'static str, String)>,
     pub(super) slices: Vec<(String, Vec<SliceLine>)>,
 }
 
@@ -85,6 +86,8 @@ pub(super) struct DistributionBlock {
     pub(super) size: String,
     pub(super) rows: Vec<(&'static str, String)>,
     pub(super) quantiles: Vec<(&'static str, String)>,
+    /// What the quantiles are of.
+    pub(super) of: &'static str,
 }
 
 /// One slice of a task.
@@ -124,6 +127,7 @@ pub(super) fn card(report: &Report, place: usize, subject: &SubjectResult) -> Ca
         table: table(report, subject),
         others: others.collect(),
         distributions: subject.distributions.iter().map(distribution).collect(),
+        serving: serving::details(report, subject),
         slices: subject.tasks.iter().filter(|t| !t.slices.is_empty()).map(slices).collect(),
     }
 }
@@ -198,6 +202,10 @@ fn slices(task: &TaskResult) -> (String, Vec<SliceLine>) {
     (task.task.to_string(), task.slices.iter().map(line).collect())
 }
 
+/// Quantiles by their keys, as the page names them.
+const QUANTILES: [(&str, &str); 7] =
+    [("min", "min"), ("median", "median"), ("p90", "90 %"), ("p95", "95 %"), ("p99", "99 %"), ("p999", "99.9 %"), ("max", "max")];
+
 fn distribution(d: &DistributionResult) -> DistributionBlock {
     let number = |x: Option<f64>| x.map_or_else(|| phrase::NOTHING.to_owned(), phrase::number);
     let exp = |i: Interval| Interval { estimate: i.estimate.exp(), lower: i.lower.exp(), upper: i.upper.exp() };
@@ -217,18 +225,15 @@ fn distribution(d: &DistributionResult) -> DistributionBlock {
         rows.push(("Same top token", share(moved.same_top)));
         rows.push(("Mean Δp", share(moved.delta_p_mean).replace('-', "−")));
         rows.push(("RMS Δp", share(moved.delta_p_rms)));
-        let names = [
-            ("min", "min"),
-            ("median", "median"),
-            ("p90", "90 %"),
-            ("p95", "95 %"),
-            ("p99", "99 %"),
-            ("p999", "99.9 %"),
-            ("max", "max"),
-        ];
-        quantiles.extend(names.map(|(key, label)| (label, phrase::number(moved.kld[key]))));
+        quantiles.extend(QUANTILES.map(|(key, label)| (label, phrase::number(moved.kld[key]))));
     }
+    if let Some(bound) = &d.kld_bound {
+        rows.push(("Mean divergence at least, nats", phrase::with_interval(bound.mean, bound.interval)));
+        rows.push(("Lower bound from the top", bound.k.to_string()));
+        quantiles.extend(QUANTILES.map(|(key, label)| (label, phrase::number(bound.quantiles[key]))));
+    }
+    let of = if d.kld_bound.is_some() { "Divergence per token, at least" } else { "Divergence per token" };
     let missing = if d.missing == 0 { String::new() } else { format!(", {} documents not compared", d.missing) };
     let size = format!("{} documents, {} tokens{missing}", count(d.documents as u64), count(d.tokens as u64));
-    DistributionBlock { task: d.task.to_string(), size, rows, quantiles }
+    DistributionBlock { task: d.task.to_string(), size, rows, quantiles, of }
 }

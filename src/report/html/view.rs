@@ -11,6 +11,7 @@ use crate::domain::{Family, Identity, Role, Stopping};
 use crate::gate::wording::{count, signed_points, tolerated};
 use crate::report::model::{Report, SubjectResult};
 use crate::report::plot::Figure;
+use crate::report::serving::{self, Way};
 use crate::report::{asides, lines, phrase};
 
 /// The page.
@@ -30,6 +31,10 @@ pub(super) struct Page<'a> {
     cards: Vec<Card>,
     p_meaning: String,
     early: Option<String>,
+    serving: Vec<serving::Column>,
+    serving_rows: Vec<Vec<String>>,
+    serving_legend: String,
+    ways: Vec<Way>,
     floor: Vec<FloorRow>,
     floor_passes: u32,
     floor_table: bool,
@@ -60,8 +65,13 @@ struct OverviewRow {
 impl<'a> Page<'a> {
     pub(super) fn of(report: &'a Report, figures: &'a [Figure]) -> Self {
         let (started, ended) = (report.timing.started_ms, report.timing.ended_ms);
-        let floor = floor(report);
+        let (floor, serving) = (floor(report), serving::table(report));
+        let row = |row: usize| serving.iter().map(|column| column.cells[row].clone()).collect();
         Self {
+            serving_rows: (0..serving.first().map_or(0, |first| first.cells.len())).map(row).collect(),
+            serving_legend: serving::legend(report, &serving),
+            serving,
+            ways: serving::ways(report),
             badge: Badge::of(Some(report.verdict)),
             reason: unbroken(&report.reason),
             begun: phrase::instant(started),
@@ -85,7 +95,7 @@ impl<'a> Page<'a> {
             identities: report
                 .subjects
                 .iter()
-                .filter_map(|s| Some((s.name.to_string(), identity(s.identity.as_ref()?))))
+                .filter_map(|s| Some((s.name.to_string(), identity(s.identity.as_ref()?, report.recorded))))
                 .collect(),
             about: about(report),
             report,
@@ -122,15 +132,25 @@ fn overview_row(report: &Report, subject: &SubjectResult, anchor: Option<String>
         anchor,
         control: subject.role == Role::Control,
         badge: Badge::of(subject.verdict),
-        quantization: identity.map_or_else(String::new, |i| i.quantization.clone()),
+        quantization: quantization(report, subject),
         size: identity.map_or_else(none, |i| phrase::bytes(i.bytes)),
         bits: identity.map_or_else(none, |i| format!("{:.2}", i.bits_per_weight)),
         accuracy: own.map_or_else(none, |a| format!("{:.1} %", 100.0 * a)),
         delta: own.zip(canary).map_or_else(none, |(a, c)| format!("{} pp", signed_points(a - c))),
         flips: if subject.tasks.iter().all(|t| t.n == 0) { none() } else { format!("{} / {}", count(flips.0), count(flips.1)) },
-        kld: moved.map_or_else(none, |m| phrase::number(m.kld_mean)),
+        kld: match (moved, first.and_then(|d| d.kld_bound.as_ref())) {
+            (Some(moved), _) => phrase::number(moved.kld_mean),
+            (None, Some(bound)) => format!("≥ {}", phrase::number(bound.mean)),
+            (None, None) => none(),
+        },
         perplexity: ratio.unwrap_or_else(none),
     }
+}
+
+/// A subject's quantization, where its files or its service tell one.
+fn quantization(report: &Report, subject: &SubjectResult) -> String {
+    let told = subject.identity.as_ref().filter(|i| i.has_size() || !report.recorded);
+    told.map(|i| i.quantization.clone()).filter(|word| word != "not told").unwrap_or_default()
 }
 
 fn policy(report: &Report) -> Vec<(String, String)> {
@@ -180,7 +200,10 @@ fn stopping(stopping: Stopping) -> &'static str {
     }
 }
 
-fn identity(identity: &Identity) -> Vec<(String, String)> {
+fn identity(identity: &Identity, recorded: bool) -> Vec<(String, String)> {
+    if !recorded && !identity.has_size() {
+        return told(identity);
+    }
     if !identity.has_size() {
         let of_files = [("engine".to_owned(), identity.engine.clone()), ("results".to_owned(), identity.weights.to_string())];
         return of_files.into_iter().chain(identity.details.clone()).collect();
@@ -195,6 +218,18 @@ fn identity(identity: &Identity) -> Vec<(String, String)> {
         ("vocabulary".to_owned(), identity.vocabulary.to_string()),
         ("template".to_owned(), identity.template.to_string()),
     ];
+    rows.extend(identity.details.iter().map(|(k, v)| (k.clone(), v.clone())));
+    rows
+}
+
+/// What a service told of the model behind it.
+fn told(identity: &Identity) -> Vec<(String, String)> {
+    let digests = [("weights", &identity.weights), ("vocabulary", &identity.vocabulary), ("template", &identity.template)];
+    let mut rows = vec![("engine".to_owned(), identity.engine.clone())];
+    if !identity.quantization.is_empty() {
+        rows.push(("quantization".to_owned(), identity.quantization.clone()));
+    }
+    rows.extend(digests.map(|(name, digest)| (name.to_owned(), digest.to_string())));
     rows.extend(identity.details.iter().map(|(k, v)| (k.clone(), v.clone())));
     rows
 }

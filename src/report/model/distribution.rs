@@ -28,6 +28,22 @@ pub struct DistributionResult {
     pub ln_ratio_interval: Option<Interval>,
     /// How far the distributions moved apart.
     pub displacement: Option<DisplacementResult>,
+    /// A lower bound of that, where the likeliest tokens are known alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kld_bound: Option<BoundResult>,
+}
+
+/// A lower bound of the divergence per token, from the likeliest tokens alone.
+#[derive(Clone, Debug, Serialize)]
+pub struct BoundResult {
+    /// Fewest tokens that either side told at a place.
+    pub k: usize,
+    /// Its mean (nats).
+    pub mean: f64,
+    /// That with its document-clustered 95 % interval.
+    pub interval: Option<Interval>,
+    /// `min`, `median`, `p90`, `p95`, `p99`, `p999`, `max` (nats).
+    pub quantiles: BTreeMap<&'static str, f64>,
 }
 
 /// How far the distributions moved apart, per token.

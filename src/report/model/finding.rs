@@ -8,7 +8,7 @@ use crate::stats::Interval;
 /// The answer to one rule.
 #[derive(Clone, Debug, Serialize)]
 pub struct FindingResult {
-    /// `complete`, `fair`, `noise`, `loss`, `overall`, `budget` or `latency`.
+    /// `complete`, `fair`, `served`, `noise`, `loss`, `overall`, `budget` or `latency`.
     pub rule: &'static str,
     /// The task that it is about.
     pub task: Option<TaskName>,

@@ -4,6 +4,7 @@ mod distribution;
 mod finding;
 mod item;
 mod noise;
+mod serving;
 mod task;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,11 @@ use serde::Serialize;
 use crate::domain::{Attempt, Identity, Policy, Role, SubjectName, TaskCard, TaskName, Verdict};
 use crate::stats::Interval;
 
-pub use distribution::{DisplacementResult, DistributionResult};
+pub use distribution::{BoundResult, DisplacementResult, DistributionResult};
 pub use finding::{EarlyResult, FindingResult};
 pub use item::{FlippedItem, Said, SampleRow};
 pub use noise::{ExcessResult, NoiseResult};
+pub use serving::{NamedResult, RatioResult, ServedResult, ServiceResult, StreamingResult};
 pub use task::{SidesResult, SliceResult, TaskResult, Unit};
 
 /// A judged run. The order of subjects and tasks is the plan's.
@@ -88,7 +90,8 @@ pub struct UnscoredResult {
     pub subject: SubjectName,
     /// On which task.
     pub task: TaskName,
-    /// The class of their causes: `refused`, `engine`, `transport` or `not a number`.
+    /// The class of their causes: `refused`, `engine`, `transport`, `limited`, `timeout`, `malformed`, `filtered` or
+    /// `not a number`.
     pub cause: &'static str,
     /// How many.
     pub count: u64,
@@ -105,6 +108,9 @@ pub struct RunResult {
     pub id: String,
     /// Earlier runs that judged the same models.
     pub attempts: Vec<Attempt>,
+    /// What it took to get the answers of subjects behind an API.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub services: Vec<ServiceResult>,
 }
 
 /// One subject: what it is, and how it compares.
@@ -130,6 +136,9 @@ pub struct SubjectResult {
     pub tasks: Vec<TaskResult>,
     /// Perplexity tasks.
     pub distributions: Vec<DistributionResult>,
+    /// What its endpoint told beside its answers; none in process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub served: Option<ServedResult>,
     /// How bad it is beside others of its verdict: the worst loss as a multiple of its margin.
     #[serde(skip)]
     pub severity: f64,
@@ -180,6 +189,9 @@ pub struct TimingResult {
     pub load_ms: BTreeMap<SubjectName, Vec<u64>>,
     /// How long answers took, by subject.
     pub latency: BTreeMap<SubjectName, Vec<LatencyResult>>,
+    /// How fast streamed answers came, by subject.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub streaming: BTreeMap<SubjectName, StreamingResult>,
 }
 
 impl Report {

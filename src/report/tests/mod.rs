@@ -1,6 +1,7 @@
 //! Whole reports of hand-made runs: snapshots of the text formats, safety, repeatability and a page to look at.
 
 mod evidence;
+mod serving;
 
 use std::path::Path;
 
