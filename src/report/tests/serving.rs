@@ -127,6 +127,20 @@ fn the_page_shows_it_and_takes_every_word_for_text() {
 }
 
 #[test]
+fn a_run_whose_answers_all_came_from_the_cache_has_a_report_without_times_and_paid_nothing() {
+    let mut api = api();
+    api.told = Box::new(|_, _, _, told| told.cached = true);
+    let report = reported(&api.compared().0, &api.run.policy);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    write_all(&report, folder.path()).expect("the report can be written");
+    assert!(report.timing.streaming.is_empty() && !page(&report).contains("NaN"));
+    let paid: Vec<Option<f64>> = report.run.services.iter().map(|service| service.paid).collect();
+    assert_eq!(paid, [Some(0.0); 3]);
+    let text = text(&report, 120);
+    assert!(text.contains("of which this run paid 0.") && !text.contains("first token"), "{text}");
+}
+
+#[test]
 fn in_process_nothing_of_it_is_shown() {
     let run = Run::small();
     let report = reported(&run.record(), &run.policy);
