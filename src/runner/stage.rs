@@ -141,15 +141,19 @@ impl Stage {
         replies: impl ExactSizeIterator<Item = (usize, Word<Reply>)>,
         took: Duration,
     ) -> Result<(), Gone> {
-        let share = took / (replies.len() as u32).max(1);
+        let replies: Vec<(usize, Word<Reply>)> = replies.collect();
+        // What was in the cache of answers took no time of the engine's.
+        let asked = replies.iter().filter(|(_, reply)| !is_cached(reply)).count();
+        let share = took / (asked as u32).max(1);
         let scorer = &*self.work.scorers[task];
-        let ended = replies.filter_map(|(sample, reply)| {
+        let ended = replies.into_iter().filter_map(|(sample, reply)| {
+            let took = if is_cached(&reply) { Duration::ZERO } else { share };
             let (answer, served) = match reply? {
                 Ok(Reply { answer, served, .. }) => (Ok(answer), served),
                 Err(failure) => (Err(failure), None),
             };
             let outcome = Box::new(judge(scorer, &self.samples(task)[sample].target, answer));
-            Some(self.finished(turn, (task, sample), (outcome, served), share))
+            Some(self.finished(turn, (task, sample), (outcome, served), took))
         });
         let ended = ended.collect();
         self.send(ended).await
@@ -158,4 +162,9 @@ impl Stage {
     async fn send(&self, events: Vec<EventKind>) -> Result<(), Gone> {
         self.events.send(Message::Events(events)).await.map_err(|_| Gone)
     }
+}
+
+/// Whether a reply was in the cache of answers.
+fn is_cached(reply: &Word<Reply>) -> bool {
+    matches!(reply, Some(Ok(Reply { served: Some(served), .. })) if served.cached)
 }

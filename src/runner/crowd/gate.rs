@@ -139,6 +139,26 @@ impl Gate {
         Stamp { round: self.window.round(), epoch: self.breaker.sent(), size }
     }
 
+    /// Takes note of a request that never went out: its answer was in the cache of answers, so it took nothing of the limits
+    /// and says nothing of the endpoint. A probe is answered by the next request then.
+    pub(super) fn unused(&mut self, stamp: Stamp, at: Instant) {
+        let Size { requests, tokens } = stamp.size;
+        for (left, amount) in self.left.iter_mut().zip([1.0, tokens]) {
+            if let Some(left) = left {
+                left.amount += amount;
+            }
+        }
+        for (bucket, amount) in [(&mut self.requests, requests), (&mut self.tokens, tokens)] {
+            if let Some(bucket) = bucket {
+                bucket.take(at, -amount);
+            }
+        }
+        self.sent = (self.sent.0 - 1.0, self.sent.1 - tokens);
+        if self.breaker.alive() {
+            self.window.restart();
+        }
+    }
+
     /// Takes note of an answer, with what the service counted.
     pub(super) fn good(&mut self, stamp: Stamp, usage: Option<Usage>, at: Instant) {
         self.goods += 1;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use quantgate::domain::{CauseKind, Service};
-use quantgate::engine::{Endpoint, Failure, Headroom, RetryClass};
+use quantgate::domain::{CauseKind, Served, Service};
+use quantgate::engine::{Endpoint, Failure, Headroom, Reply, RetryClass};
 use quantgate::runner::{Options, Start, Summary, Work, run, stop};
 use tokio::time::Instant;
 
@@ -128,6 +128,18 @@ async fn no_minute_sees_many_more_tokens_than_the_plan_allows_once_their_size_is
     let calls: Vec<(Duration, f64)> = desk.calls().iter().skip(20).map(|call| (call.at, 30.0)).collect();
     assert!(most_a_minute(&calls) <= 3000.0 * 1.05, "{}", most_a_minute(&calls));
     assert!((340..390).contains(&took.as_secs()), "18 000 tokens at 50 a second took {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_out_of_the_cache_take_nothing_of_a_budget() {
+    let desk = Desk::new(|_| {
+        let cached = fine().map(|reply| Reply { served: Some(Box::new(Served { cached: true, ..Served::default() })), ..reply });
+        (Duration::ZERO, cached)
+    });
+    let slow = Endpoint { requests_per_minute: Some(6.0), tokens_per_minute: Some(60.0), ..endpoint(8) };
+    let (took, summary) = play(both(100, &desk, &slow), options(Some(8))).await;
+    assert_eq!(summary.scored, 200);
+    assert!(took < Duration::from_secs(1), "they are not sent anywhere, and took {took:?}");
 }
 
 #[tokio::test(start_paused = true)]
