@@ -17,6 +17,7 @@ mod report;
 mod run;
 mod seats;
 mod settings;
+mod spending;
 mod terminal;
 
 use std::process::ExitCode;

@@ -8,11 +8,10 @@ use std::time::Instant;
 use clap::ArgMatches;
 use tokio::runtime::Runtime;
 
-use super::answers::{self, Kept};
 use super::args::RunArgs;
 use super::failure::{Failure, INTERNAL, INTERRUPTED, USAGE, chain};
 use super::progress::{self, Bars, Plain};
-use super::{ledger, referees, report, seats, settings, terminal};
+use super::{answers, ledger, referees, report, seats, settings, spending, terminal};
 use crate::event::{Event, FORMAT, RunHeader, Sink};
 use crate::journal::{self, Journal, JournalError, RunFolder};
 use crate::plan::Plan;
@@ -43,34 +42,50 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|fault| Failure::internal(&fault))?;
-    let (work, kept) = prepare(plan, args.fresh, &runtime)?;
+    let mut work = prepare(plan, &runtime)?;
+    let earlier = answers::keep(&work.plan, args.fresh, &mut work.seats);
+    let limit = work.plan.spending;
     let began = Instant::now();
     let (folder, sinks, start) = open_journal(args, &work)?;
     let folder = folder.path().to_owned();
-    let summary = ask(args, runtime, (work, start), sinks).map_err(|failure| with_place(failure, &folder))?;
-    kept.tell();
+    let summary = ask(args, runtime, (work, start), sinks).map_err(|failure| kept(failure, &folder))?;
+    earlier.tell();
     if summary.left() > 0 {
-        let what = format!("interrupted with {} of {} units done", summary.units - summary.left(), summary.units);
-        let hint = format!("`{}` goes on; all answers are in {}", settings::resume_command(args), folder.display());
-        return Err(Failure { code: INTERRUPTED, what, hint: Some(hint) });
+        return Err(unfinished(args, summary, limit, &folder));
     }
     let saved = match summary.saved {
         0 => String::new(),
         saved => format!("; {saved} of {} answers were not asked", summary.units),
     };
-    terminal::note(&format!("asked everything in {:.1} s{saved}", began.elapsed().as_secs_f64()));
+    let spent = spending::spent(summary);
+    terminal::note(&format!("asked everything in {:.1} s{saved}{spent}", began.elapsed().as_secs_f64()));
     report::finish(&folder)
 }
 
+/// The end of a run that has units left: it was asked to stop, or it spent what it may.
+fn unfinished(args: &RunArgs, summary: Summary, limit: Option<f64>, folder: &Path) -> Failure {
+    let (command, folder) = (settings::resume_command(args), folder.display());
+    let (what, hint) = match limit.filter(|_| summary.broke) {
+        Some(limit) => {
+            let hint = format!("raise `limit` in the plan's [spending]; then `{command}` goes on; all answers are in {folder}");
+            (spending::reached(summary, limit), hint)
+        }
+        None => {
+            let what = format!("interrupted with {} of {} units done", summary.units - summary.left(), summary.units);
+            (what, format!("`{command}` goes on; all answers are in {folder}"))
+        }
+    };
+    Failure { code: INTERRUPTED, what, hint: Some(hint) }
+}
+
 /// Everything that is needed before the first request, checked.
-fn prepare(plan: Plan, fresh: bool, runtime: &Runtime) -> Result<(Work, Kept), Failure> {
+fn prepare(plan: Plan, runtime: &Runtime) -> Result<Work, Failure> {
     let seats = seats::load(&plan, runtime)?;
     let scorers = plan.tasks.iter().map(|planned| scorer::of(&planned.task.scorer)).collect();
     let referees = referees::of(&plan);
-    let mut work = Work { plan: Arc::new(plan), seats, scorers, referees };
+    let work = Work { plan: Arc::new(plan), seats, scorers, referees };
     runner::check(&work).map_err(|fault| of_runner(&fault))?;
-    let kept = answers::keep(&work.plan, fresh, &mut work.seats);
-    Ok((work, kept))
+    Ok(work)
 }
 
 /// What a run writes to and starts from.
@@ -145,7 +160,8 @@ fn header(plan: &Plan) -> RunHeader {
 
 /// Asks everything that is still to be asked. The first signal drains, the second stops.
 fn ask(args: &RunArgs, runtime: Runtime, (work, start): (Work, Start), sinks: Vec<Box<dyn Sink>>) -> Result<Summary, Failure> {
-    let options = Options { batch: args.batch, concurrency: args.concurrency, ..Options::default() };
+    let spending = spending::of(&work.plan);
+    let options = Options { batch: args.batch, concurrency: args.concurrency, spending, ..Options::default() };
     let (handle, stop) = runner::stop();
     runtime.spawn(async move {
         while signal().await {
@@ -175,7 +191,7 @@ async fn signal() -> bool {
 }
 
 /// A fault during the run, with where the answers so far are.
-fn with_place(failure: Failure, folder: &Path) -> Failure {
+fn kept(failure: Failure, folder: &Path) -> Failure {
     if failure.code != INTERNAL || failure.hint.is_some() || failure.what.contains("--resume") {
         return failure;
     }
