@@ -50,7 +50,8 @@ pub(super) async fn reach(plan: &Plan, subject: &Subject, spec: &ApiSpec) -> Res
         None => None,
     };
     let service = plan.services.get(&subject.name).copied().unwrap_or_default();
-    let access = Access { key, service, root: plan.root.clone(), server };
+    let (root, jobs) = (plan.root.clone(), plan.cache.join("jobs"));
+    let access = Access { key, service, root, jobs, server };
     let opened = ApiEngine::open(&subject.name, spec, access).await;
     opened.map_err(|fault| Failure::usage(chain(&fault)).with_hint(fault.hint()))
 }

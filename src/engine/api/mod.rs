@@ -38,16 +38,21 @@ mod vertex;
 pub use examine::{Check, Standing};
 pub use open::{Access, ApiError};
 
+use std::path::PathBuf;
+
 use self::http::Http;
 use self::native::Native;
 use super::server::Managed;
 use super::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Failure, Reply, RetryClass};
-use crate::domain::{ApiSpec, CauseKind, Identity, Origin, Request};
+use crate::domain::{ApiSpec, CauseKind, Identity, Origin, Request, SubjectName};
 
 /// A subject behind an API. It stops its server when it is dropped, where one was started for it.
 pub struct ApiEngine {
+    subject: SubjectName,
     spec: ApiSpec,
     http: Http,
+    /// The folder with the ids of jobs that were handed in and not fetched.
+    jobs: PathBuf,
     identity: Identity,
     origin: Origin,
     capabilities: Capabilities,
@@ -78,6 +83,10 @@ impl Engine for ApiEngine {
 
     fn answer<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<Result<Reply, Failure>>> {
         Box::pin(async move {
+            if self.spec.batch {
+                let desk = batch::Desk::new(&self.subject, &self.spec, &self.http, &self.jobs);
+                return batch::answer(desk, requests).await;
+            }
             let mut replies = Vec::with_capacity(requests.len());
             for request in requests {
                 replies.push(self.ask(request).await);

@@ -27,6 +27,8 @@ pub struct Access {
     pub service: Service,
     /// The folder that the plan's relative paths start from.
     pub root: PathBuf,
+    /// The folder that ids of jobs are noted in, for a subject that is asked by jobs.
+    pub jobs: PathBuf,
     /// The server that was started for it; it stops with the engine.
     pub server: Option<Managed>,
 }
@@ -123,7 +125,8 @@ impl ApiEngine {
         let origin = origin(&spec, &http, &found);
         let identity = identity(&spec, &http, &found, access.server.as_ref());
         let (native, resolved) = (found.native, found.resolved);
-        Ok(Self { spec, http, identity, origin, capabilities, endpoint, native, server: access.server, resolved })
+        let (subject, Access { jobs, server, .. }) = (subject.clone(), access);
+        Ok(Self { subject, spec, http, jobs, identity, origin, capabilities, endpoint, native, server, resolved })
     }
 }
 

@@ -1,3 +1,5 @@
+//! What is kept, what is found, and above all what is not.
+
 use std::path::Path;
 use std::sync::Mutex;
 

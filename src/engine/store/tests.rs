@@ -1,3 +1,5 @@
+//! The store: found again bit for bit, safe beside other runs and after damage.
+
 use super::*;
 use crate::domain::{Answer, Finish, Generation, OptionScore, Request, Served, Usage};
 

@@ -1,8 +1,9 @@
 //! The requests of a job: a line each, in as many parts as the service's limits ask for.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::super::super::Failure;
+use super::super::ask::adjust;
 use super::super::dialect;
 use super::super::exchange::Ask;
 use crate::domain::{ApiSpec, Request, SubjectName};
@@ -34,8 +35,9 @@ const AROUND: usize = 200;
 impl Line {
     /// A request as it would be sent by itself, with what the plan adds and leaves out.
     pub(super) fn of(spec: &ApiSpec, place: usize, request: &Request) -> Result<Self, Failure> {
-        let wire = dialect::encode(&Ask { spec, request })?;
-        let body = Value::Object(dressed(spec, wire.body)).to_string();
+        let mut wire = dialect::encode(&Ask { spec, request })?;
+        adjust(spec, &mut wire.body);
+        let body = Value::Object(wire.body).to_string();
         let digest = blake3::hash(body.as_bytes()).to_hex();
         let id = format!("q{place}-{}", &digest[..24]);
         Ok(Self { place, id, path: wire.path, headers: wire.headers, body })
@@ -45,13 +47,6 @@ impl Line {
     fn bytes(&self) -> usize {
         self.body.len() + AROUND
     }
-}
-
-/// A body with the plan's members in it and without those that the plan leaves out.
-fn dressed(spec: &ApiSpec, mut body: Map<String, Value>) -> Map<String, Value> {
-    body.extend(spec.extra.clone());
-    spec.omit.iter().for_each(|name| drop(body.shift_remove(name)));
-    body
 }
 
 /// Divides lines into jobs: none too large, and one path a job.

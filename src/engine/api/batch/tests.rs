@@ -36,7 +36,8 @@ impl Bench {
     fn new(preset: Preset, dialect: Dialect, handler: impl Fn(&Received) -> Script + Send + Sync + 'static) -> Self {
         let server = Loopback::start(handler);
         let timeout = Duration::from_secs(30);
-        let target = Target { base_url: server.url(), key: None, headers: HeaderMap::new(), concurrency: 4, timeout };
+        let (base_url, headers) = (server.url(), HeaderMap::new());
+        let target = Target { base_url, key: None, headers, concurrency: 4, timeout, dialect, region: None };
         let spec = ApiSpec {
             base_url: server.url(),
             stream: true,
