@@ -11,7 +11,7 @@ use super::frames::{Frames, OwnedFrame};
 use super::http::{Http, Response};
 use super::native::Post;
 use super::preset::Scoring;
-use super::{ApiEngine, Managed, dialect, forced, ollama, preset};
+use super::{ApiEngine, Managed, dialect, echo, forced, ollama, preset};
 use crate::domain::{ApiSpec, CauseKind, Dialect, Digest, Pace, Request, Served};
 
 /// Most bytes of a stream.
@@ -57,6 +57,9 @@ impl ApiEngine {
             }
         };
         let (mut draft, headroom) = self.exchange(wire).await?;
+        if let Request::Generate { generation, .. } | Request::Chat { generation, .. } = request {
+            draft.cut(&generation.stop);
+        }
         draft.served.prompt = Some(digest);
         if let (Some(sent), Some(usage)) = (length, draft.served.usage) {
             draft.served.truncated |= usage.prompt < sent;
@@ -72,6 +75,12 @@ impl ApiEngine {
             }
             (Scoring::Forced, Some(native), Request::Perplexity { text }) => {
                 forced::rolling(native, &*post(&self.http, &self.spec), text).await?
+            }
+            (Scoring::Echo, _, Request::Choice { context, options }) => {
+                echo::choice(&self.spec, &*post(&self.http, &self.spec), context, options).await?
+            }
+            (Scoring::Echo, _, Request::Perplexity { text }) => {
+                echo::rolling(&self.spec, &*post(&self.http, &self.spec), text).await?
             }
             _ => return Err(inexpressible("this service gives no log-likelihoods of given text")),
         };
@@ -154,7 +163,7 @@ pub(super) fn post<'a>(http: &'a Http, spec: &'a ApiSpec) -> Box<Post<'a>> {
     Box::new(move |mut wire: Wire| -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async move {
             // What the plan adds concerns what is generated, not how texts are cut into tokens.
-            if wire.path.starts_with("/completion") {
+            if wire.path.contains("/completion") {
                 adjust(spec, &mut wire.body);
             }
             http.post(&wire.path, &wire.headers, written(&wire.body)?).await?.json().await

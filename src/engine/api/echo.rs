@@ -13,13 +13,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::{BoxFuture, Failure, Headroom, Reply, RetryClass};
+use super::super::{Failure, Headroom, Reply, RetryClass};
 use super::exchange::{Framing, Wire, inexpressible, malformed};
+use super::native::Post;
 use super::{openai_chat, preset};
 use crate::domain::{Answer, ApiSpec, CauseKind, Generation, OptionScore, Preset, Served};
-
-/// Sends one request and brings back the JSON of its response.
-type Post<'a> = dyn Fn(Wire) -> BoxFuture<'a, Result<Value, Failure>> + Send + Sync + 'a;
 
 /// What is known of one token of a prompt.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,7 +48,7 @@ pub(super) async fn choice(spec: &ApiSpec, post: &Post<'_>, context: &str, optio
     if head.is_none() {
         prompts.push(kept.into());
     }
-    let body = post(wire(spec, prompts)?).await?;
+    let body = post(wire(spec, prompts)).await?;
     let mut prompts = read(spec, &body, options.len() + usize::from(head.is_none()))?;
     let head = match head {
         Some(head) => head,
@@ -99,7 +97,7 @@ pub(super) async fn rolling(spec: &ApiSpec, post: &Post<'_>, text: &str) -> Resu
         None => vec![Window { prompt: text.into(), scored: usize::MAX }],
     };
     let prompts = windows.iter().map(|window| window.prompt.clone()).collect();
-    let body = post(wire(spec, prompts)?).await?;
+    let body = post(wire(spec, prompts)).await?;
     let mut nll = Vec::new();
     for (tokens, window) in read(spec, &body, windows.len())?.iter().zip(&windows) {
         // Without a count of its own, a window scores all behind its first token.
@@ -166,13 +164,13 @@ async fn tokenized(spec: &ApiSpec, post: &Post<'_>, text: &str, special: bool) -
 /// The request that asks for the log-probabilities of prompts' tokens.
 ///
 /// OpenAI's own takes 0 for the tokens to generate; others take that for "no limit", or refuse it, and generate one.
-fn wire(spec: &ApiSpec, prompts: Vec<Value>) -> Result<Wire, Failure> {
+fn wire(spec: &ApiSpec, prompts: Vec<Value>) -> Wire {
     let nothing = Generation { max_tokens: 1, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0 };
     let mut body = Map::new();
     body.insert("model".into(), spec.model.as_str().into());
     body.insert("prompt".into(), prompts.into());
     body.insert("max_tokens".into(), u32::from(spec.preset != Preset::Openai).into());
-    openai_chat::sampling(spec, &nothing, &mut body)?;
+    openai_chat::sampling(spec, &nothing, &mut body);
     if spec.preset == Preset::Vllm {
         body.insert("add_special_tokens".into(), true.into());
         body.insert("prompt_logprobs".into(), 1.into());
@@ -181,7 +179,7 @@ fn wire(spec: &ApiSpec, prompts: Vec<Value>) -> Result<Wire, Failure> {
         body.insert("logprobs".into(), 1.into());
     }
     body.insert("stream".into(), false.into());
-    Ok(Wire { path: preset::api_path(spec, "/completions"), headers: Vec::new(), body, framing: Framing::Whole })
+    Wire { path: preset::api_path(spec, "/completions"), headers: Vec::new(), body, framing: Framing::Whole }
 }
 
 /// The tokens of every prompt of a response, in the order in which they were sent.

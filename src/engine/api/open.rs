@@ -178,8 +178,7 @@ fn refused(subject: &SubjectName, spec: &ApiSpec, http: &Http, missing: Missing)
 fn capabilities(spec: &ApiSpec, found: &Found, given: Option<u32>) -> Capabilities {
     let log_likelihood = match (preset::scoring(spec), &found.native) {
         (Scoring::None, _) => false,
-        // Log-probabilities of prompts are not read yet.
-        (Scoring::Echo, _) => false,
+        (Scoring::Echo, _) => true,
         (Scoring::Forced, native) => native.as_ref().is_some_and(|native| native.unforced.is_none()),
     };
     let chat = found.native.as_ref().map_or_else(|| preset::chat(spec), super::native::Native::chats);

@@ -11,7 +11,7 @@ use super::exchange::{Ask, Draft, Flow, Frame, Framing, Wire, inexpressible, mal
 use super::{preset, tool_calls};
 use crate::domain::{ApiSpec, CauseKind, Finish, Generation, Message, Preset, Request, Usage};
 
-/// Most stop texts that OpenAI's own API takes.
+/// Most stop texts that OpenAI's own API takes; at the others the answer is cut here ([`Draft::cut`]).
 const STOPS: usize = 4;
 
 /// A conversation, or a prompt as one message of a user.
@@ -25,7 +25,7 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
     let own = matches!(spec.preset, Preset::Openai | Preset::Azure) && !preset::is_serverless(spec);
     let limit = if own { "max_completion_tokens" } else { "max_tokens" };
     body.insert(limit.into(), generation.max_tokens.into());
-    sampling(spec, generation, &mut body)?;
+    sampling(spec, generation, &mut body);
     if continued && spec.preset == Preset::Vllm {
         body.insert("add_generation_prompt".into(), false.into());
         body.insert("continue_final_message".into(), true.into());
@@ -58,15 +58,13 @@ fn message(message: &Message) -> Value {
 /// of stop texts without any is left out, as OpenAI refuses it.
 ///
 /// Gateways get what all services behind them take: `LiteLLM` fails a request for a setting that one of them lacks.
-pub(super) fn sampling(spec: &ApiSpec, generation: &Generation, body: &mut Map<String, Value>) -> Result<(), Failure> {
+pub(super) fn sampling(spec: &ApiSpec, generation: &Generation, body: &mut Map<String, Value>) {
     body.insert("temperature".into(), generation.temperature.into());
     body.insert("top_p".into(), generation.top_p.into());
-    if matches!(spec.preset, Preset::Openai | Preset::Azure) && generation.stop.len() > STOPS {
-        let count = generation.stop.len();
-        return Err(inexpressible(format!("the task has {count} stop texts, and this service takes at most {STOPS}")));
-    }
-    if !generation.stop.is_empty() {
-        body.insert("stop".into(), generation.stop.clone().into());
+    let most = if matches!(spec.preset, Preset::Openai | Preset::Azure) { STOPS } else { usize::MAX };
+    let stop: Vec<&str> = generation.stop.iter().map(String::as_str).take(most).collect();
+    if !stop.is_empty() {
+        body.insert("stop".into(), stop.into());
     }
     if preset::of(spec.preset).seed {
         body.insert("seed".into(), seed(generation).into());
@@ -86,7 +84,6 @@ pub(super) fn sampling(spec: &ApiSpec, generation: &Generation, body: &mut Map<S
     if let Value::Object(further) = further {
         body.extend(further);
     }
-    Ok(())
 }
 
 /// Says whether the answer is to be streamed, and how it then comes.

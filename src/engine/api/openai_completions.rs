@@ -22,7 +22,7 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
     body.insert("model".into(), spec.model.as_str().into());
     body.insert("prompt".into(), prompt.as_str().into());
     body.insert("max_tokens".into(), generation.max_tokens.into());
-    openai_chat::sampling(spec, generation, &mut body)?;
+    openai_chat::sampling(spec, generation, &mut body);
     if spec.preset == Preset::Vllm {
         body.insert("add_special_tokens".into(), true.into());
     }

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
+use super::super::super::BoxFuture;
 use super::super::fixture;
 use super::*;
 use crate::domain::{Dialect, Usage};

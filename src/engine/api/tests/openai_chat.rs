@@ -111,13 +111,14 @@ fn deepseek_has_no_seed() {
 }
 
 #[test]
-fn more_stop_texts_than_openai_takes_are_refused_before_they_are_sent() {
+fn openai_gets_as_many_stop_texts_as_it_takes() {
     let mut generation = generation();
     generation.stop = ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec();
     let request = Request::Generate { prompt: "Hi".into(), generation };
-    let failure = encode(&Ask { spec: &subject(Preset::Openai, false), request: &request }).unwrap_err();
-    assert_eq!((failure.kind, failure.retry), (CauseKind::Refused, RetryClass::No));
-    assert!(failure.message.contains("5 stop texts"), "{failure}");
+    let (_, body) = written(&subject(Preset::Openai, false), &request);
+    assert!(body.contains(r#""stop":["a","b","c","d"]"#), "{body}");
+    let (_, body) = written(&subject(Preset::Vllm, false), &request);
+    assert!(body.contains(r#""stop":["a","b","c","d","e"]"#), "{body}");
 }
 
 #[test]
