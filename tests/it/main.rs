@@ -17,3 +17,4 @@ mod runner;
 mod shipped;
 mod stat_vectors;
 mod verbs;
+mod vllm;
