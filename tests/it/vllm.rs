@@ -122,3 +122,49 @@ async fn every_kind_of_request_is_answered_by_a_server_of_vllms_protocol() {
     let answer = ask(&engine, Request::Chat { messages, tools: Vec::new(), generation }).await.unwrap();
     assert_eq!(answer, said("Viénna", Finish::Stop));
 }
+
+/// A gateway before a server that echoes prompts, whose first choice was out of order.
+fn gateway(request: &Received) -> Script {
+    if request.path != "/v1/completions" {
+        return Script::json(200, r#"{"object":"list","data":[{"id":"m","object":"model"}]}"#);
+    }
+    let prompts = request.json()["prompt"].as_array().unwrap().len();
+    let logprobs = |last: usize| {
+        let own: Vec<Value> = [json!(null), json!(-0.5), json!(-1.5), json!(-9.0)].into_iter().take(last).collect();
+        let top: Vec<Value> = own.iter().map(|own| if own.is_null() { json!(null) } else { json!({"?": own}) }).collect();
+        json!({"tokens": [], "token_logprobs": own, "top_logprobs": top, "text_offset": []})
+    };
+    // The last prompt is the context alone.
+    let choice = |index: usize| {
+        let last = if index + 1 == prompts { 3 } else { 4 };
+        json!({"index": index, "text": "?", "finish_reason": "length", "logprobs": logprobs(last)})
+    };
+    let choices: Vec<Value> = (0..prompts).map(choice).collect();
+    let usage = json!({"prompt_tokens": 3 * prompts - 1, "completion_tokens": prompts});
+    let headers = [
+        ("x-litellm-attempted-fallbacks", "1"),
+        ("x-litellm-model-id", "b2"),
+        ("x-ratelimit-remaining-requests", "7"),
+        ("x-ratelimit-reset-requests", "2s"),
+    ];
+    Script::json_with(200, &headers, json!({"id": "1", "model": "m", "choices": choices, "usage": usage}).to_string())
+}
+
+#[tokio::test]
+async fn scores_through_a_gateway_tell_of_fallbacks_and_of_what_is_left_of_limits() {
+    let server = Loopback::start(gateway);
+    let base_url = server.url();
+    let spec = json!({"preset": "litellm", "dialect": "openai-completions", "base_url": base_url, "model": "m"});
+    let spec: ApiSpec = serde_json::from_value(spec).unwrap();
+    let service = Service { timeout_s: Some(120.0), ..Service::default() };
+    let access = Access { key: None, service, root: PathBuf::new(), server: None };
+    let engine = ApiEngine::open(&SubjectName::new("behind"), &spec, access).await.unwrap();
+    let request = Request::Choice { context: "Q:".into(), options: vec![" A".into(), " B".into()] };
+    let reply = engine.answer(&[request]).await.pop().unwrap().unwrap();
+    let score = OptionScore { log_likelihood: -1.5, tokens: 1, bytes: 2, greedy: true };
+    assert_eq!(reply.answer, Answer::Choice { options: vec![score.clone(), score] });
+    let served = reply.served.unwrap();
+    assert_eq!((served.fallbacks, served.model.as_deref()), (1, Some("m (b2)")));
+    assert!(served.prompt.is_some() && served.usage.is_some());
+    assert_eq!(reply.headroom.requests.map(|(left, _)| left), Some(7.0));
+}

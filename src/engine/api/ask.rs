@@ -1,5 +1,6 @@
 //! One question to a subject behind an API: written, sent, read whole or as it comes.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Map, Value};
@@ -69,24 +70,25 @@ impl ApiEngine {
 
     /// Log-likelihoods.
     async fn score(&self, request: &Request) -> Result<Reply, Failure> {
+        let beside = Mutex::default();
+        let post = noting(&self.http, &self.spec, &beside);
         let reply = match (preset::scoring(&self.spec), &self.native, request) {
             (Scoring::Forced, Some(native), Request::Choice { context, options }) => {
-                forced::choice(native, &*post(&self.http, &self.spec), context, options).await?
+                forced::choice(native, &*post, context, options).await?
             }
-            (Scoring::Forced, Some(native), Request::Perplexity { text }) => {
-                forced::rolling(native, &*post(&self.http, &self.spec), text).await?
-            }
+            (Scoring::Forced, Some(native), Request::Perplexity { text }) => forced::rolling(native, &*post, text).await?,
             (Scoring::Echo, _, Request::Choice { context, options }) => {
-                echo::choice(&self.spec, &*post(&self.http, &self.spec), context, options).await?
+                echo::choice(&self.spec, &*post, context, options).await?
             }
-            (Scoring::Echo, _, Request::Perplexity { text }) => {
-                echo::rolling(&self.spec, &*post(&self.http, &self.spec), text).await?
-            }
+            (Scoring::Echo, _, Request::Perplexity { text }) => echo::rolling(&self.spec, &*post, text).await?,
             _ => return Err(inexpressible("this service gives no log-likelihoods of given text")),
         };
+        drop(post);
+        let (headroom, behind) = beside.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut served = reply.served.unwrap_or_default();
+        behind.note(&mut served);
         served.prompt.get_or_insert_with(|| prompt_digest(request));
-        Ok(Reply { served: Some(served), ..reply })
+        Ok(Reply { served: Some(served), headroom, ..reply })
     }
 
     /// Sends a request for text and reads what comes.
@@ -160,18 +162,37 @@ impl ApiEngine {
 
 /// The way to send one of several requests that make one answer.
 pub(super) fn post<'a>(http: &'a Http, spec: &'a ApiSpec) -> Box<Post<'a>> {
-    Box::new(move |mut wire: Wire| -> BoxFuture<'a, Result<Value, Failure>> {
+    Box::new(move |wire: Wire| -> BoxFuture<'a, Result<Value, Failure>> {
+        Box::pin(async move { Ok(sent(http, spec, wire).await?.0) })
+    })
+}
+
+/// The same, with what the last response's headers told, and the most fallbacks of all.
+fn noting<'a>(http: &'a Http, spec: &'a ApiSpec, beside: &'a Mutex<(Headroom, Behind)>) -> Box<Post<'a>> {
+    Box::new(move |wire: Wire| -> BoxFuture<'a, Result<Value, Failure>> {
         Box::pin(async move {
-            // What the plan adds concerns what is generated, not how texts are cut into tokens.
-            if wire.path.contains("/completion") {
-                adjust(spec, &mut wire.body);
-            }
-            http.post(&wire.path, &wire.headers, written(&wire.body)?).await?.json().await
+            let (body, headroom, behind) = sent(http, spec, wire).await?;
+            let mut beside = beside.lock().unwrap_or_else(PoisonError::into_inner);
+            let fallbacks = behind.fallbacks.max(beside.1.fallbacks);
+            *beside = (headroom, Behind { fallbacks, ..behind });
+            Ok(body)
         })
     })
 }
 
+/// Sends a request and reads its response, which is one document.
+async fn sent(http: &Http, spec: &ApiSpec, mut wire: Wire) -> Result<(Value, Headroom, Behind), Failure> {
+    // What the plan adds concerns what is generated, not how texts are cut into tokens.
+    if wire.path.contains("/completion") {
+        adjust(spec, &mut wire.body);
+    }
+    let response = http.post(&wire.path, &wire.headers, written(&wire.body)?).await?;
+    let (headroom, behind) = (response.headroom, Behind::of(&response));
+    Ok((response.json().await?, headroom, behind))
+}
+
 /// What a gateway tells in its headers of who answered.
+#[derive(Default)]
 struct Behind {
     deployment: Option<String>,
     fallbacks: u32,
