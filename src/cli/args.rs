@@ -87,6 +87,9 @@ pub(super) struct RunArgs {
     /// Plain lines in place of progress bars
     #[arg(long, env = "QUANTGATE_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) no_progress: bool,
+    /// Tell of each attempt at a question as it ends, on standard error (-vv: more of its text, -vvv: all of it)
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(super) verbose: u8,
     /// Print each setting, its value and where that came from, and stop
     #[arg(long)]
     pub(super) show_settings: bool,

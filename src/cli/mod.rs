@@ -19,6 +19,7 @@ mod seats;
 mod settings;
 mod spending;
 mod terminal;
+mod trace;
 
 use std::process::ExitCode;
 

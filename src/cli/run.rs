@@ -11,7 +11,7 @@ use tokio::runtime::Runtime;
 use super::args::RunArgs;
 use super::failure::{Failure, INTERNAL, INTERRUPTED, USAGE, chain};
 use super::progress::{self, Bars, Plain};
-use super::{answers, ledger, referees, report, seats, settings, spending, terminal};
+use super::{answers, ledger, referees, report, seats, settings, spending, terminal, trace};
 use crate::event::{Event, FORMAT, RunHeader, Sink};
 use crate::journal::{self, Journal, JournalError, RunFolder};
 use crate::plan::Plan;
@@ -43,6 +43,7 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|fault| Failure::internal(&fault))?;
     let mut work = prepare(plan, &runtime)?;
+    trace::follow(&mut work.seats, args.verbose);
     let earlier = answers::keep(&work.plan, args.fresh, &mut work.seats);
     let limit = work.plan.spending;
     let began = Instant::now();

@@ -38,7 +38,7 @@ fn bench(name: &str, url: &str, more: &str) -> Bench {
 
 /// The binary's run, with the key where the plan says.
 fn run(bench: &Bench) -> Output {
-    bench.command(&bench.reports("r"), &["--limit", "20"]).env("A_KEY", KEY).output().expect("the binary starts")
+    bench.command(&bench.reports("r"), &["--limit", "20", "-vvv"]).env("A_KEY", KEY).output().expect("the binary starts")
 }
 
 /// The sum that a question asks for.
@@ -95,6 +95,8 @@ fn a_plan_of_subjects_behind_an_api_runs_to_its_verdict() {
     assert_eq!(ready[0]["origin"]["host"], server.address().to_string());
     let asked: Vec<Received> = server.log().into_iter().filter(|request| request.method == "POST").collect();
     assert_eq!(asked.len(), 80, "each question once");
+    let told = complaint.lines().filter(|line| line.contains(" s: generate ") || line.contains(" s: chat ")).count();
+    assert_eq!(told, 80, "each attempt is told: {complaint}");
     assert!(asked.iter().all(|request| request.header("authorization") == Some(&format!("Bearer {KEY}"))));
     nowhere(&bench, &output);
 }
