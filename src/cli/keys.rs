@@ -23,7 +23,7 @@ pub(super) fn read(subject: &Subject, spec: &ApiSpec, root: &Path) -> Result<Opt
     let Some(source) = &spec.key else { return Ok(None) };
     let name = &subject.name;
     let secret = match source {
-        KeySource::Env(variable) => match std::env::var(variable) {
+        KeySource::Env(variable) => match environment(variable) {
             Ok(value) => SecretString::from(value.trim()),
             Err(VarError::NotPresent) => SecretString::default(),
             Err(VarError::NotUnicode(_)) => {
@@ -44,6 +44,11 @@ pub(super) fn read(subject: &Subject, spec: &ApiSpec, root: &Path) -> Result<Opt
         return Err(missing(name.as_str(), source));
     }
     Ok(Some(secret))
+}
+
+#[expect(clippy::disallowed_methods, reason = "keys are read from the environment here and nowhere else")]
+fn environment(variable: &str) -> Result<String, VarError> {
+    std::env::var(variable)
 }
 
 fn first_line(text: &SecretString) -> SecretString {

@@ -141,9 +141,7 @@ impl Script {
 /// A status line and headers, without the empty line that ends them.
 fn head(status: u16, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {status} Status\r\n");
-    for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
+    text.extend(headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")));
     text.into_bytes()
 }
 

@@ -43,19 +43,16 @@ impl ApiEngine {
 
     /// Generated text.
     async fn text(&self, request: &Request) -> Result<Reply, Failure> {
-        let (wire, digest, length) = match &self.native {
-            Some(native) => {
-                let prompt = forced::prompt(native, &*post(&self.http, &self.spec), request).await?;
-                let digest = match request {
-                    Request::Chat { .. } => text_digest(&prompt.text),
-                    other => prompt_digest(other),
-                };
-                (prompt.wire(self.spec.stream), digest, Some(prompt.tokens.len() as u64))
-            }
-            None => {
-                let ask = Ask { spec: &self.spec, request };
-                (dialect::encode(&ask)?, ask.prompt(), None)
-            }
+        let (wire, digest, length) = if let Some(native) = &self.native {
+            let prompt = forced::prompt(native, &*post(&self.http, &self.spec), request).await?;
+            let digest = match request {
+                Request::Chat { .. } => text_digest(&prompt.text),
+                other => prompt_digest(other),
+            };
+            (prompt.wire(self.spec.stream), digest, Some(prompt.tokens.len() as u64))
+        } else {
+            let ask = Ask { spec: &self.spec, request };
+            (dialect::encode(&ask)?, ask.prompt(), None)
         };
         let (mut draft, headroom) = self.exchange(wire).await?;
         if let Request::Generate { generation, .. } | Request::Chat { generation, .. } = request {

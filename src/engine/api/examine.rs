@@ -212,7 +212,7 @@ impl ApiEngine {
     async fn count(&self, lines: usize) -> Result<(Option<u64>, bool), Failure> {
         let mut text = format!("The word to remember is {NEEDLE}.\n");
         for line in 1..lines {
-            text.push_str(&format!("Line {line:06} says nothing of interest to anybody.\n"));
+            text.extend([format!("Line {line:06} says nothing of interest to anybody.\n")]);
         }
         text.push_str("The word to remember is");
         let generation = Generation { max_tokens: 16, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0 };
@@ -223,7 +223,7 @@ impl ApiEngine {
         };
         // A long prompt takes longer than the requests of a run: what it takes is no fault here.
         let asked =
-            tokio::time::timeout(self.endpoint.timeout.max(Duration::from_secs(60)), self.answer(std::slice::from_ref(&request)));
+            tokio::time::timeout(self.endpoint.timeout.max(Duration::from_mins(1)), self.answer(std::slice::from_ref(&request)));
         let late = || Failure::new(CauseKind::Timeout, RetryClass::Transient, "a long prompt was not answered in time");
         let reply = asked.await.map_err(|_| late())?.pop().ok_or_else(late)??;
         let found = matches!(&reply.answer, Answer::Text { text, .. } if text.contains(NEEDLE));

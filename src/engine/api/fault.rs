@@ -125,9 +125,8 @@ fn certificate(error: &reqwest::Error) -> Option<String> {
     while let Some(cause) = beneath {
         let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
         let tls = cause.downcast_ref().or_else(|| wrapped.and_then(|inner| inner.downcast_ref()));
-        match tls {
-            Some(fault @ rustls::Error::InvalidCertificate(_)) => return Some(fault.to_string()),
-            Some(_) | None => {}
+        if let Some(fault @ rustls::Error::InvalidCertificate(_)) = tls {
+            return Some(fault.to_string());
         }
         beneath = cause.source();
     }

@@ -36,7 +36,7 @@ const TOKENS: [Names; 4] = [
 
 /// Mistral tells what is left of a minute in the header's name, and no reset: all is there again after a minute at most.
 const MISTRAL: Names = ("x-ratelimit-remaining-req-minute", "x-ratelimit-remaining-tokens-minute");
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: Duration = Duration::from_mins(1);
 
 /// Seconds since the epoch are above this, and seconds from now below.
 const EPOCH: f64 = 1e9;

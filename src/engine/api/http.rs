@@ -125,7 +125,7 @@ impl Http {
         if let Some((name, value)) = target.key.as_ref().and_then(Key::header) {
             headers.insert(name, value.clone());
         }
-        let idle = (target.timeout / 2).clamp(Duration::from_secs(5), Duration::from_secs(120)).min(target.timeout);
+        let idle = (target.timeout / 2).clamp(Duration::from_secs(5), Duration::from_mins(2)).min(target.timeout);
         let (dialect, region) = (target.dialect, target.region.unwrap_or_default());
         Ok(Self { client, base, host, key: target.key, headers, idle, dialect, region })
     }

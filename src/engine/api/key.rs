@@ -116,7 +116,7 @@ impl Key {
         }
         let mut clean = Vec::with_capacity(bytes.len());
         let mut from = 0;
-        for at in places.into_iter() {
+        for at in places {
             if at < from {
                 continue;
             }

@@ -16,7 +16,7 @@ use super::preset::{self, Scoring};
 use crate::domain::{ApiSpec, Digest, Identity, KeySource, Origin, Service, SubjectName};
 
 /// After how long a request counts as failed where the plan says nothing: a large model needs minutes for a long answer.
-const TIMEOUT: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// What a subject is opened with beside its description.
 #[derive(Default)]
