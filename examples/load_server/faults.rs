@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What a request meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Deed {
+pub(crate) enum Deed {
     /// An answer after the usual time.
     Answer,
     /// 429 with `Retry-After` in seconds.
@@ -53,7 +53,7 @@ const SHARES: [(u64, fn(u64) -> Deed); 13] = [
 ];
 
 /// What the `nth` request of this id meets.
-pub(super) fn deed(seed: u64, id: u64, nth: u32) -> Deed {
+pub(crate) fn deed(seed: u64, id: u64, nth: u32) -> Deed {
     let draw = stirred(seed ^ stirred(id) ^ stirred(u64::from(nth).wrapping_add(0x9e37_79b9_7f4a_7c15)));
     let (mut place, detail) = (draw % 10_000, draw >> 32);
     for (share, deed) in SHARES {
@@ -67,7 +67,7 @@ pub(super) fn deed(seed: u64, id: u64, nth: u32) -> Deed {
 
 impl Deed {
     /// How long nothing may be sent after it, if it says so.
-    pub(super) fn hold(self) -> Option<Duration> {
+    pub(crate) fn hold(self) -> Option<Duration> {
         match self {
             Self::LimitedSeconds(seconds) => Some(Duration::from_secs(seconds)),
             Self::LimitedMillis(millis) => Some(Duration::from_millis(millis)),
@@ -76,15 +76,10 @@ impl Deed {
             _ => None,
         }
     }
-
-    /// Whether the client gets an answer that it can use.
-    pub(super) fn is_answer(self) -> bool {
-        matches!(self, Self::Answer | Self::SlowHeaders(_) | Self::Twice)
-    }
 }
 
 /// The finalizer of SplitMix64 (Steele, Lea & Flood, 2014).
-pub(super) fn stirred(mut word: u64) -> u64 {
+pub(crate) fn stirred(mut word: u64) -> u64 {
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     word ^ (word >> 31)

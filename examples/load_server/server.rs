@@ -14,30 +14,30 @@ use super::wire::{Question, Reader, refusal, reply};
 
 /// How it behaves.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// From a whole request to its answer.
-    pub(super) latency: Duration,
+    pub(crate) latency: Duration,
     /// The seed of its faults; none for a good day.
-    pub(super) faults: Option<u64>,
+    pub(crate) faults: Option<u64>,
     /// Whether it writes a log.
-    pub(super) logs: bool,
+    pub(crate) logs: bool,
 }
 
 /// One request, from the server's side; times since it was started.
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// Model and text as a number.
-    pub(super) id: u64,
+    pub(crate) id: u64,
     /// How many of this id came before.
-    pub(super) nth: u32,
-    pub(super) at: Duration,
+    pub(crate) nth: u32,
+    pub(crate) at: Duration,
     /// When its answer was written or its client went away.
-    pub(super) done: Duration,
-    pub(super) deed: Deed,
+    pub(crate) done: Duration,
+    pub(crate) deed: Deed,
 }
 
 /// The server's state.
-pub(super) struct Server {
+pub(crate) struct Server {
     settings: Settings,
     began: Instant,
     log: Mutex<Log>,
@@ -50,12 +50,12 @@ struct Log {
 }
 
 impl Server {
-    pub(super) fn new(settings: Settings) -> Arc<Self> {
+    pub(crate) fn new(settings: Settings) -> Arc<Self> {
         Arc::new(Self { settings, began: Instant::now(), log: Mutex::default() })
     }
 
     /// Serves connections for ever.
-    pub(super) async fn serve(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
         loop {
             let (stream, _) = listener.accept().await?;
             stream.set_nodelay(true)?;
@@ -64,7 +64,7 @@ impl Server {
     }
 
     /// Everything that was asked so far.
-    pub(super) fn log(&self) -> Vec<Seen> {
+    pub(crate) fn log(&self) -> Vec<Seen> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner).seen.clone()
     }
 

@@ -8,20 +8,20 @@ use tokio::net::TcpStream;
 use super::faults::stirred;
 
 /// A request.
-pub(super) struct Asked {
-    pub(super) path: String,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) body: Vec<u8>,
 }
 
 /// Reads requests off one connection.
 #[derive(Default)]
-pub(super) struct Reader {
+pub(crate) struct Reader {
     buffer: Vec<u8>,
 }
 
 impl Reader {
     /// The next request; none where the connection was closed or does not speak HTTP.
-    pub(super) async fn next(&mut self, stream: &mut TcpStream) -> Option<Asked> {
+    pub(crate) async fn next(&mut self, stream: &mut TcpStream) -> Option<Asked> {
         loop {
             if let Some(asked) = self.whole() {
                 return Some(asked);
@@ -34,7 +34,7 @@ impl Reader {
     }
 
     /// Waits until the client closes the connection.
-    pub(super) async fn closed(&mut self, stream: &mut TcpStream) {
+    pub(crate) async fn closed(&mut self, stream: &mut TcpStream) {
         while stream.read_buf(&mut self.buffer).await.is_ok_and(|read| read > 0) {}
     }
 
@@ -58,18 +58,18 @@ impl Reader {
 }
 
 /// What a request asks, as far as it matters here.
-pub(super) struct Question {
+pub(crate) struct Question {
     /// Who is asked.
-    pub(super) model: String,
+    pub(crate) model: String,
     /// The last message's text or the prompt.
-    pub(super) text: String,
-    pub(super) streams: bool,
-    pub(super) chats: bool,
+    pub(crate) text: String,
+    pub(crate) streams: bool,
+    pub(crate) chats: bool,
 }
 
 impl Question {
     /// Reads a body.
-    pub(super) fn of(asked: &Asked) -> Option<Self> {
+    pub(crate) fn of(asked: &Asked) -> Option<Self> {
         let body: serde_json::Value = serde_json::from_slice(&asked.body).ok()?;
         let last = body["messages"].as_array().and_then(|messages| messages.last());
         let text = last.map_or(&body["prompt"], |message| &message["content"]);
@@ -80,7 +80,7 @@ impl Question {
     }
 
     /// A number for model and text together.
-    pub(super) fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> u64 {
         let bytes = self.model.bytes().chain([0]).chain(self.text.bytes());
         stirred(bytes.fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
     }
@@ -94,7 +94,7 @@ impl Question {
     }
 
     /// The reply's body, and its type.
-    pub(super) fn reply(&self) -> (String, &'static str) {
+    pub(crate) fn reply(&self) -> (String, &'static str) {
         let (answer, model) = (self.answer(), &self.model);
         let (prompt, object) = (self.text.len() / 4 + 8, if self.chats { "chat.completion" } else { "text_completion" });
         let usage = format!(r#"{{"prompt_tokens":{prompt},"completion_tokens":2,"total_tokens":{}}}"#, prompt + 2);
@@ -120,13 +120,13 @@ impl Question {
 }
 
 /// A whole reply.
-pub(super) fn reply(status: &str, headers: &str, kind: &str, body: &str) -> Vec<u8> {
+pub(crate) fn reply(status: &str, headers: &str, kind: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\n{headers}content-length: {length}\r\n\r\n{body}").into_bytes()
 }
 
 /// A refusal in OpenAI's form.
-pub(super) fn refusal(status: &str, headers: &str) -> Vec<u8> {
+pub(crate) fn refusal(status: &str, headers: &str) -> Vec<u8> {
     let message = format!(r#"{{"error":{{"message":"{status}","type":"server_error","param":null,"code":null}}}}"#);
     reply(status, headers, "application/json", &message)
 }

@@ -10,6 +10,13 @@ mod demo_model;
 mod doctor;
 mod escape;
 mod kill;
+/// The server to measure with, and to fail with.
+#[path = "../../examples/load_server"]
+mod load_server {
+    pub(crate) mod faults;
+    pub(crate) mod server;
+    pub(crate) mod wire;
+}
 mod logits;
 mod loopback;
 mod power;

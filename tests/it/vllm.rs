@@ -95,7 +95,7 @@ async fn every_kind_of_request_is_answered_by_a_server_of_vllms_protocol() {
     let spec = json!({"preset": "vllm", "dialect": "openai-completions", "base_url": base_url, "model": "m", "stream": true});
     let spec: ApiSpec = serde_json::from_value(spec).unwrap();
     let service = Service { timeout_s: Some(120.0), ..Service::default() };
-    let access = Access { key: None, service, root: PathBuf::new(), server: None };
+    let access = Access { key: None, service, root: PathBuf::new(), server: None, jobs: PathBuf::new() };
     let engine = ApiEngine::open(&SubjectName::new("awq"), &spec, access).await.unwrap();
     let able = engine.capabilities();
     assert!(able.log_likelihood && able.raw && able.chat && able.tools && !able.distributions);
@@ -157,7 +157,7 @@ async fn scores_through_a_gateway_tell_of_fallbacks_and_of_what_is_left_of_limit
     let spec = json!({"preset": "litellm", "dialect": "openai-completions", "base_url": base_url, "model": "m"});
     let spec: ApiSpec = serde_json::from_value(spec).unwrap();
     let service = Service { timeout_s: Some(120.0), ..Service::default() };
-    let access = Access { key: None, service, root: PathBuf::new(), server: None };
+    let access = Access { key: None, service, root: PathBuf::new(), server: None, jobs: PathBuf::new() };
     let engine = ApiEngine::open(&SubjectName::new("behind"), &spec, access).await.unwrap();
     let request = Request::Choice { context: "Q:".into(), options: vec![" A".into(), " B".into()] };
     let reply = engine.answer(&[request]).await.pop().unwrap().unwrap();

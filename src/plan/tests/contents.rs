@@ -198,3 +198,13 @@ fn faults_of_plan_suite_and_dataset_are_told_together() {
     let both = place.faults();
     assert!(both.contains("margin 0 can never be shown") && both.contains("prose.jsonl:1: no `id`"), "{both}");
 }
+
+#[test]
+fn tasks_of_a_suite_called_smoke_come_first() {
+    let place = Place::new();
+    place.write("more.toml", SUITE).change("plan.toml", "[\"suite.toml\"]", "[\"suite.toml\", \"more.toml\"]");
+    place.change("more.toml", "\"suite\"", "\"smoke\"").change("more.toml", "\"sums\"", "\"few\"");
+    place.change("more.toml", "\"prose\"", "\"tales\"");
+    let names: Vec<String> = place.load().tasks.iter().map(|planned| planned.task.name.to_string()).collect();
+    assert_eq!(names, ["few", "tales", "sums", "prose"]);
+}

@@ -77,6 +77,13 @@ impl Breaker {
         std::mem::replace(&mut self.state, State::Closed) != State::Closed
     }
 
+    /// A request has ended that says nothing about the endpoint: if it was the probe, another one is due.
+    pub(super) fn unknown(&mut self, now: Instant) {
+        if self.state == State::Probing {
+            self.state = State::Open { until: now };
+        }
+    }
+
     /// A request came to nothing; true where that is the request's own fault as much as the endpoint's, false where the
     /// endpoint was down anyway.
     pub(super) fn nothing(&mut self, epoch: u32, now: Instant) -> bool {

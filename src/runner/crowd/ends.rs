@@ -34,19 +34,13 @@ impl Crowd {
         let (Some(sent), Some(Told { at, took, result })) = (self.fleet.landed(id), told) else { return Ok(()) };
         let under_way = self.fleet.len();
         match result {
-            // It never went out, and shows neither room nor time.
-            Ok(answered) if answered.served.as_ref().is_some_and(|served| served.cached) => {
-                self.gate.unused(sent.stamp, at);
-                if let Some(Flight { unit, .. }) = self.fleet.won(sent.flight) {
-                    self.answered(unit, answered, took);
-                }
-            }
             Ok(answered) => {
-                let usage = answered.served.as_ref().and_then(|served| served.usage);
-                self.gate.good(sent.stamp, usage, at);
+                self.gate.good(sent.stamp, answered.served.as_deref(), at);
                 self.gate.heard(answered.headroom, at, under_way);
                 if let Some(Flight { unit, .. }) = self.fleet.won(sent.flight) {
-                    self.times.note(unit.turn.0, unit.task, took);
+                    if answered.served.as_ref().is_none_or(|served| !served.cached) {
+                        self.times.note(unit.turn.0, unit.task, took);
+                    }
                     self.answered(unit, answered, took);
                 }
             }

@@ -8,7 +8,7 @@ use super::Group;
 use super::breaker::{Breaker, Said};
 use super::bucket::Bucket;
 use super::window::Window;
-use crate::domain::{CauseKind, Request, Usage};
+use crate::domain::{CauseKind, Request, Served};
 use crate::engine::{Failure, Headroom, RetryClass};
 use crate::runner::Backoff;
 
@@ -24,8 +24,10 @@ const FOREVER: Duration = Duration::from_hours(24 * 36_525);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Size {
     requests: f64,
-    /// Tokens, as estimated.
+    /// Tokens, as estimated from the text and corrected by what the service counted so far.
     tokens: f64,
+    /// The same without the correction.
+    plain: f64,
 }
 
 /// What the end of a request is told with.
@@ -97,7 +99,8 @@ impl Gate {
         };
         let (counted, estimated) = self.counted;
         let correction = if estimated > 0.0 { counted / estimated } else { 1.0 };
-        Size { requests, tokens: tokens(request) * correction }
+        let plain = tokens(request);
+        Size { requests, tokens: plain * correction, plain }
     }
 
     /// Whether a request may be sent beside those under way.
@@ -139,44 +142,41 @@ impl Gate {
         Stamp { round: self.window.round(), epoch: self.breaker.sent(), size }
     }
 
-    /// Takes note of a request that never went out: its answer was in the cache of answers, so it took nothing of the limits
-    /// and says nothing of the endpoint. A probe is answered by the next request then.
-    pub(super) fn unused(&mut self, stamp: Stamp, at: Instant) {
-        let Size { requests, tokens } = stamp.size;
-        for (left, amount) in self.left.iter_mut().zip([1.0, tokens]) {
-            if let Some(left) = left {
-                left.amount += amount;
-            }
+    /// Takes note of an answer, with what the endpoint told beside it.
+    pub(super) fn good(&mut self, stamp: Stamp, served: Option<&Served>, at: Instant) {
+        if served.is_some_and(|served| served.cached) {
+            return self.not_asked(stamp, at);
         }
-        for (bucket, amount) in [(&mut self.requests, requests), (&mut self.tokens, tokens)] {
-            if let Some(bucket) = bucket {
-                bucket.take(at, -amount);
-            }
-        }
-        self.sent = (self.sent.0 - 1.0, self.sent.1 - tokens);
-        if self.breaker.alive() {
-            self.window.restart();
-        }
-    }
-
-    /// Takes note of an answer, with what the service counted.
-    pub(super) fn good(&mut self, stamp: Stamp, usage: Option<Usage>, at: Instant) {
         self.goods += 1;
         self.trouble = None;
         if self.breaker.alive() {
             self.window.restart();
         }
         self.window.grow();
-        if let Some(usage) = usage {
+        if let Some(usage) = served.and_then(|served| served.usage) {
             let real = (usage.prompt + usage.completion) as f64;
             if let Some(bucket) = &mut self.tokens {
                 bucket.take(at, real - stamp.size.tokens);
             }
-            // The estimate was corrected before it was taken, so its own correction is taken out again.
             let (counted, estimated) = self.counted;
-            let correction = if estimated > 0.0 { counted / estimated } else { 1.0 };
-            self.counted = (counted + real, estimated + (stamp.size.tokens / correction.max(1e-9)));
+            self.counted = (counted + real, estimated + stamp.size.plain);
         }
+    }
+
+    /// Gives back what a request did not take: its answer was at hand, and the endpoint was not asked.
+    fn not_asked(&mut self, stamp: Stamp, at: Instant) {
+        let Size { requests, tokens, .. } = stamp.size;
+        for (bucket, amount) in [(&mut self.requests, requests), (&mut self.tokens, tokens)] {
+            if let Some(bucket) = bucket {
+                bucket.take(at, -amount);
+            }
+        }
+        for (left, amount) in self.left.iter_mut().zip([1.0, tokens]) {
+            if let Some(left) = left {
+                left.amount += amount;
+            }
+        }
+        self.breaker.unknown(at);
     }
 
     /// Takes note of a failure; true where it counts against its unit, false where the endpoint was down anyway.

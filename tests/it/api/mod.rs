@@ -28,7 +28,7 @@ fn spec(preset: &str, dialect: &str, base_url: &str, more: Value) -> ApiSpec {
 /// What a subject is opened with here: the key, and time enough for a busy machine.
 fn access() -> Access {
     let service = Service { timeout_s: Some(120.0), ..Service::default() };
-    Access { key: Some(SecretString::from(KEY)), service, root: PathBuf::new(), server: None }
+    Access { key: Some(SecretString::from(KEY)), service, root: PathBuf::new(), server: None, jobs: PathBuf::new() }
 }
 
 async fn open(spec: &ApiSpec) -> Result<ApiEngine, ApiError> {

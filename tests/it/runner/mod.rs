@@ -4,6 +4,7 @@
 mod cast;
 mod early;
 mod endpoint;
+mod faults;
 mod limits;
 mod mixed;
 mod repeats;
