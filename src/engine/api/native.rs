@@ -25,12 +25,6 @@ enum Renderer {
 pub(super) struct Native {
     /// Most tokens of prompt and answer together, of one request.
     pub(super) context: usize,
-    /// Requests that it works on at once.
-    pub(super) slots: usize,
-    /// Its build.
-    pub(super) build: Option<String>,
-    /// The chat template's text.
-    pub(super) template: Option<String>,
     /// Why log-likelihoods can't be had, where they can't.
     pub(super) unforced: Option<String>,
     /// What is worth knowing about it, a sentence each.
@@ -55,12 +49,8 @@ impl Native {
         let context = settings.and_then(|settings| settings.get("n_ctx")).and_then(Value::as_u64);
         let context = context.ok_or_else(|| malformed("/props has no `default_generation_settings.n_ctx`"))?;
         let (bos, eos) = (text("bos_token").unwrap_or_default(), text("eos_token").unwrap_or_default());
-        let template = text("chat_template");
         let mut native = Self {
             context: context as usize,
-            slots: props.get("total_slots").and_then(Value::as_u64).map_or(1, |slots| slots.max(1) as usize),
-            build: text("build_info"),
-            template,
             unforced: None,
             notes: Vec::new(),
             renderer: None,
@@ -74,7 +64,10 @@ impl Native {
             }
         }
         native.try_forcing(post).await?;
-        native.try_template(post, Special { bos_text: bos, eos_text: eos, ..Special::default() }).await?;
+        if let Some(template) = text("chat_template") {
+            let special = Special { bos_text: bos, eos_text: eos, ..Special::default() };
+            native.try_template(post, &template, special).await?;
+        }
         Ok(native)
     }
 
@@ -159,8 +152,7 @@ impl Native {
     }
 
     /// Compiles the template, and compares what it renders with what the server renders.
-    async fn try_template(&mut self, post: &Post<'_>, special: Special) -> Result<(), Failure> {
-        let Some(source) = &self.template else { return Ok(()) };
+    async fn try_template(&mut self, post: &Post<'_>, source: &str, special: Special) -> Result<(), Failure> {
         let own = match ChatTemplate::new(source, &special, |_| None) {
             Ok(own) => own,
             Err(error) => {

@@ -55,6 +55,8 @@ impl Managed {
         log: &Path,
     ) -> Result<Self, ServerError> {
         let server = spec.server.as_ref().ok_or_else(|| ServerError::command(subject, "the plan names none"))?;
+        // A plan in the working folder has an empty one.
+        let root = if root.as_os_str().is_empty() { Path::new(".") } else { root };
         // The server runs in `root`: what it is told must not be relative to this process's folder.
         let path = server.model.as_ref().map(|path| absolute(root.join(path)).unwrap_or_else(|_| root.join(path)));
         let model = match &path {

@@ -146,6 +146,14 @@ async fn a_server_that_never_is_ready_is_given_up_and_stopped() {
 }
 
 #[tokio::test]
+async fn an_empty_root_is_the_working_folder() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (spec, log) = (spec("llama-server", &[]), folder.path().join("log"));
+    let started = Managed::start(&"canary".into(), &spec, Path::new(""), &log).await;
+    started.expect("it starts").stop().await;
+}
+
+#[tokio::test]
 async fn a_program_that_is_not_there_is_told_by_its_name() {
     let folder = tempfile::tempdir().expect("a folder");
     let spec = with_command("llama-server", &["no-such-program-anywhere".into(), "{port}".into()]);

@@ -165,7 +165,7 @@ fn an_option_is_one_request_and_letters_are_one_together() {
     let post = |wire: Wire| -> crate::engine::BoxFuture<'_, _> { Box::pin(std::future::ready(Ok(server.answer(&wire)))) };
     now(async {
         let native = Native::open(&props(), &post).await.expect("it opens");
-        assert_eq!((native.context, native.slots, native.unforced.as_deref()), (64, 2, None));
+        assert_eq!((native.context, native.unforced.as_deref()), (64, None));
         assert!(native.chats() && native.notes.is_empty(), "{:?}", native.notes);
         server.completions();
         let options = [" A".to_owned(), " Bc".to_owned()];
