@@ -19,6 +19,7 @@ mod load_server {
 }
 mod logits;
 mod loopback;
+mod money;
 mod power;
 mod runner;
 mod shipped;
