@@ -68,11 +68,12 @@ impl<'a> Spoken<'a> {
 }
 
 impl Cached {
-    /// Whether answers of such a subject may be kept: its weights' content must be proven, and there must be something to
-    /// save.
+    /// Whether answers of such a subject may be kept: its weights' content must be proven and its engine must name a version,
+    /// since another build may answer otherwise; and there must be something to save.
     #[must_use]
     pub fn can_keep(spec: &EngineSpec, identity: &Identity) -> bool {
-        matches!(spec, EngineSpec::Local(_) | EngineSpec::Api(_)) && identity.weights.is_content()
+        let versioned = identity.engine.split_once(' ').is_some_and(|(_, version)| !version.trim().is_empty());
+        matches!(spec, EngineSpec::Local(_) | EngineSpec::Api(_)) && identity.weights.is_content() && versioned
     }
 
     /// An engine with the answers that the store has of its content. Where `look` is false they are not used, and those that

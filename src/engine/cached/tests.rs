@@ -53,7 +53,7 @@ fn model(weights: Digest, right_per_mille: u32) -> Arc<ScriptedEngine> {
     let engine = ScriptedEngine::new(&spec, known.iter().map(|request| (request, &target)));
     Arc::new(engine.with_identity(|identity| {
         identity.weights = weights;
-        identity.engine = "one name".to_owned();
+        identity.engine = "llama-server b6999".to_owned();
         identity.details.clear();
     }))
 }
@@ -110,6 +110,10 @@ async fn an_endpoint_that_shows_only_a_name_is_not_kept() {
         let none = Cached::over(engine, &spec(), &store(folder.path()), true).expect("nothing is read");
         assert!(none.is_none());
     }
+    let unknown = ScriptedEngine::new(&ScriptedSpec { right_per_mille: 1, salt: String::new(), noise_per_mille: 0 }, []);
+    let unknown = unknown.with_identity(|identity| identity.engine = "llama-server".to_owned());
+    let none = Cached::over(Arc::new(unknown), &spec(), &store(folder.path()), true).expect("nothing is read");
+    assert!(none.is_none(), "another build may answer otherwise");
     let scripted = EngineSpec::Scripted(ScriptedSpec { right_per_mille: 1, salt: String::new(), noise_per_mille: 0 });
     let none = Cached::over(model(content("full"), 1000), &scripted, &store(folder.path()), true).expect("nothing is read");
     assert!(none.is_none(), "a script costs nothing to ask");
@@ -184,7 +188,7 @@ async fn whatever_can_change_an_answer_is_part_of_what_it_is_kept_by() {
         assert_eq!(found(same(), &spec, request(0, 7)).await, 0, "{spec:?}");
     }
     let identities: [fn(&mut Identity); 4] = [
-        |identity| identity.engine = "llama.cpp b7000".to_owned(),
+        |identity| identity.engine = "llama-server b7000".to_owned(),
         |identity| identity.template = Digest::new("blake3:other"),
         |identity| identity.vocabulary = Digest::new("blake3:other"),
         |identity| drop(identity.details.insert("kv".to_owned(), "q8_0".to_owned())),
