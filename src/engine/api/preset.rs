@@ -2,6 +2,7 @@
 //!
 //! The facts are those of the services' public documentation; a plan overrides each that can differ between installations.
 
+pub use crate::domain::lies_in;
 use crate::domain::{ApiSpec, Dialect, Preset};
 
 /// Where a service wants its key.
@@ -370,43 +371,6 @@ fn is_aws_region(label: &str) -> bool {
     let lettered = parts[..parts.len() - 1].iter().all(|part| part.chars().all(|c| c.is_ascii_lowercase()));
     parts.len() >= 3 && area.len() == 2 && lettered && number.parse::<u8>().is_ok()
 }
-
-/// Azure's regions in the EU that a name does not tell.
-const AZURE_EU: [&str; 12] = [
-    "westeurope",
-    "northeurope",
-    "swedencentral",
-    "francecentral",
-    "francesouth",
-    "germanywestcentral",
-    "germanynorth",
-    "italynorth",
-    "polandcentral",
-    "spaincentral",
-    "austriaeast",
-    "belgiumcentral",
-];
-
-/// Whether a region that an address tells lies in the region that a plan states: the same, or one of the EU's for `eu`.
-///
-/// London and Zürich bear European names and lie outside the EU.
-#[must_use]
-pub fn lies_in(told: &str, stated: &str) -> bool {
-    let (told, stated) = (told.to_ascii_lowercase(), stated.to_ascii_lowercase());
-    if told == stated {
-        return true;
-    }
-    let outside = ["eu-west-2", "eu-central-2", "europe-west2", "europe-west6"].contains(&told.as_str());
-    match stated.as_str() {
-        "eu" => !outside && (told.starts_with("eu-") || told.starts_with("europe-") || AZURE_EU.contains(&told.as_str())),
-        "us" => told.starts_with("us-") || told.contains("us") && AZURE_US.contains(&told.as_str()),
-        _ => told.starts_with(&format!("{stated}-")),
-    }
-}
-
-/// Azure's regions in the United States.
-const AZURE_US: [&str; 8] =
-    ["eastus", "eastus2", "westus", "westus2", "westus3", "centralus", "northcentralus", "southcentralus"];
 
 /// The way that requests to a host take, in the words of [`Facts::path`]; `this machine` for a loopback address. A service that
 /// is only known by its protocol is self-hosted if its host is of a private network, else a managed API.
