@@ -10,9 +10,10 @@ use serde_json::{Value, json};
 
 use super::super::{Failure, RetryClass};
 use super::ask::post;
+use super::echo;
 use super::http::{Http, Seen};
 use super::native::Native;
-use super::preset::{self, root_path};
+use super::preset::{self, Scoring, root_path};
 use crate::domain::{ApiSpec, CauseKind, Dialect, Digest, Preset};
 
 /// How often an endpoint is looked at that is not there or has too much to do.
@@ -52,6 +53,8 @@ pub(super) struct Found {
     pub(super) issuer: Option<String>,
     /// A llama.cpp server in its own dialect.
     pub(super) native: Option<Native>,
+    /// Why log-likelihoods can't be had from a service that may tell of prompts, where it was tried and they can't.
+    pub(super) silent: Option<String>,
 }
 
 /// Why a subject cannot be asked.
@@ -94,6 +97,7 @@ impl Found {
             address: seen.address,
             issuer: seen.issuer.clone(),
             native: None,
+            silent: None,
         }
     }
 
@@ -131,6 +135,9 @@ pub(super) async fn find(http: &Http, spec: &ApiSpec) -> Result<Found, Missing> 
         Preset::Ollama => ollama(http, spec, &mut found).await?,
         Preset::Litellm => litellm(http, spec, (&seen, &mut found)).await,
         _ => {}
+    }
+    if preset::scoring(spec) == Scoring::Echo {
+        try_scoring(http, spec, &mut found).await;
     }
     if let Some(resolved) = found.resolved.clone() {
         found.detail("resolved model", resolved);
@@ -233,6 +240,18 @@ async fn litellm(http: &Http, spec: &ApiSpec, (seen, found): (&Seen, &mut Found)
     match see(http, &root_path(&spec.base_url, "/model/info")).await {
         Some(info) => told::deployments(&info, &spec.model, found),
         None => found.notes.push("the key may not see which models stand behind the name".to_owned()),
+    }
+}
+
+/// Has two options scored: not every server of the protocol tells of prompts. A passing fault says nothing about that.
+async fn try_scoring(http: &Http, spec: &ApiSpec, found: &mut Found) {
+    let options = [" blue".to_owned(), " red".to_owned()];
+    if let Err(failure) = echo::choice(spec, &*post(http, spec), "The colour of the sky is", &options).await
+        && (failure.retry == RetryClass::No || failure.kind == CauseKind::Malformed)
+    {
+        let why = format!("its log-likelihoods can't be had: it was asked for those of two words ({})", failure.message);
+        found.notes.push(why.clone());
+        found.silent = Some(why);
     }
 }
 

@@ -24,6 +24,9 @@ mod http;
 mod identify;
 mod key;
 mod llama_cpp;
+#[cfg(test)]
+#[path = "../../../tests/it/loopback.rs"]
+mod loopback;
 mod mistral;
 mod native;
 mod ollama;

@@ -178,7 +178,7 @@ fn refused(subject: &SubjectName, spec: &ApiSpec, http: &Http, missing: Missing)
 fn capabilities(spec: &ApiSpec, found: &Found, given: Option<u32>) -> Capabilities {
     let log_likelihood = match (preset::scoring(spec), &found.native) {
         (Scoring::None, _) => false,
-        (Scoring::Echo, _) => true,
+        (Scoring::Echo, _) => found.silent.is_none(),
         (Scoring::Forced, native) => native.as_ref().is_some_and(|native| native.unforced.is_none()),
     };
     let chat = found.native.as_ref().map_or_else(|| preset::chat(spec), super::native::Native::chats);

@@ -105,3 +105,17 @@ async fn an_endpoint_that_is_not_there_is_said_with_its_host() {
     let fault = open(&spec("openai-compatible", "openai-chat", &format!("http://{gone}"), json!({}))).await.err().unwrap();
     assert!(fault.to_string().contains(&format!("{gone} could not be reached")), "{fault}");
 }
+
+#[tokio::test]
+async fn a_service_that_tells_nothing_of_prompts_is_not_believed_to_score() {
+    let server = server(|request| match request.path.as_str() {
+        "/v1/models" => Some(Script::json(200, models())),
+        "/v1/completions" => Some(Script::json(400, r#"{"error":{"message":"echo is not supported"}}"#)),
+        _ => None,
+    });
+    let spec = spec("openai-compatible", "openai-completions", &format!("{}/v1", server.url()), json!({}));
+    let engine = open(&spec).await.unwrap();
+    assert!(!engine.capabilities().log_likelihood && engine.capabilities().raw);
+    let notes = &engine.origin().unwrap().notes;
+    assert!(notes.iter().any(|note| note.contains("log-likelihoods can't be had")), "{notes:?}");
+}

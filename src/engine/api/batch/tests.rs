@@ -1,16 +1,13 @@
 //! Jobs against a server on the loopback, in the wire formats of the services' public specifications.
 
-#[path = "../../../../tests/it/loopback.rs"]
-mod loopback;
-
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use reqwest::header::HeaderMap;
 use serde_json::json;
 
-use self::loopback::{Loopback, Received, Script};
 use super::super::http::Target;
+use super::super::loopback::{Loopback, Received, Script};
 use super::*;
 use crate::domain::{Answer, Dialect, Finish, Generation, Message, Preset, Usage};
 

@@ -1,11 +1,8 @@
 //! Every way in which an exchange can end, against a server whose bytes are written out.
 
-#[path = "../../../../tests/it/loopback.rs"]
-mod loopback;
-
 use secrecy::SecretString;
 
-use self::loopback::{Act, Close, Loopback, Script};
+use super::super::loopback::{Act, Close, Loopback, Script};
 use super::super::preset::KeyPlace;
 use super::*;
 
