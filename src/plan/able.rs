@@ -54,21 +54,15 @@ pub(super) fn check(cast: &Cast, tasks: &[PlannedTask], policy: &Policy, faults:
     };
     likelihoods(cast, &of(&[RequestKind::Choice]), &of(&[RequestKind::Perplexity]), faults);
     prompts(cast, &of(&[RequestKind::Generate]), faults);
-    let needs: [(&[RequestKind], fn(&Subject) -> bool, &str, &str); 2] = [
-        (
-            &[RequestKind::Chat, RequestKind::Tools],
-            converses,
-            "take no conversations",
-            "ask by `api = \"chat\"`, or leave the tasks out by `skip`",
-        ),
-        (&[RequestKind::Tools], offers_tools, "can be offered no tools", "leave the tasks out by `skip`"),
-    ];
-    for (kinds, able, what, hint) in needs {
+    let mut need = |kinds: &[RequestKind], able: fn(&Subject) -> bool, what: &str, hint: &str| {
         let names = of(kinds);
         if !names.is_empty() {
             faults.extend(unable(cast, able, &format!("{}: {{who}} {what}", tasks_named(&names)), hint));
         }
-    }
+    };
+    let hint = "ask by `api = \"chat\"`, or leave the tasks out by `skip`";
+    need(&[RequestKind::Chat, RequestKind::Tools], converses, "take no conversations", hint);
+    need(&[RequestKind::Tools], offers_tools, "can be offered no tools", "leave the tasks out by `skip`");
     faults.extend(policy.budgets.iter().filter_map(|budget| unstreamed(cast, budget)));
 }
 

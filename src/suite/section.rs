@@ -165,14 +165,13 @@ impl<'d> Section<'d> {
     pub fn members(&self) -> Vec<(String, Value)> {
         let mut members = Vec::with_capacity(self.table.len());
         for (key, value) in self.table {
-            match json(value.get_ref()) {
-                Some(json) => members.push((key.get_ref().to_string(), json)),
-                None => {
-                    let message = format!("`{}` of {} has a date, or a number that is none", key.get_ref(), self.name);
-                    let fault = Diagnostic::new(message, Some("write it as text in quotes"));
-                    self.document.note(fault.at(self.document.place(&value.span())));
-                }
-            }
+            let Some(json) = json(value.get_ref()) else {
+                let message = format!("`{}` of {} has a date, or a number that is none", key.get_ref(), self.name);
+                let fault = Diagnostic::new(message, Some("write it as text in quotes"));
+                self.document.note(fault.at(self.document.place(&value.span())));
+                continue;
+            };
+            members.push((key.get_ref().to_string(), json));
         }
         members
     }

@@ -9,7 +9,7 @@ use crate::engine::{Engine, Failure, Reply};
 use crate::plan::Plan;
 
 /// How long an answer is waited for where the endpoint says nothing.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Characters of an answer that are shown.
 const SHOWN: usize = 60;
@@ -58,11 +58,11 @@ fn answer(request: &Request, reply: &Reply, took: Duration) -> Asked {
     let served = reply.served.as_deref();
     let mut says = format!("{} in {:.2} s", shown(&reply.answer), took.as_secs_f64());
     if let Some(pace) = served.and_then(|served| served.pace) {
-        says.push_str(&format!(", the first token after {:.2} s", pace.first_us as f64 / 1e6));
+        says += &format!(", the first token after {:.2} s", pace.first_us as f64 / 1e6);
     }
     let usage = served.and_then(|served| served.usage);
     if let Some(usage) = usage {
-        says.push_str(&format!("; {} tokens read, {} written", usage.prompt, usage.completion));
+        says += &format!("; {} tokens read, {} written", usage.prompt, usage.completion);
     }
     let (characters, _) = ability::size(request);
     let rate = usage.filter(|usage| usage.prompt > 0 && characters > 0).map(|usage| usage.prompt as f64 / characters as f64);

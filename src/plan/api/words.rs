@@ -31,13 +31,11 @@ pub(in super::super) fn called(word: &str) -> Option<Preset> {
 pub(in super::super) fn engines_hint(word: &str) -> String {
     let presets = Preset::ALL.iter().map(|(known, _)| *known);
     let meant = ALIASES.iter().find(|(alias, _)| *alias == word).map(|(_, meant)| *meant);
-    match meant.or_else(|| nearest(word, ["local", "scripted"].into_iter().chain(presets.clone()))) {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => {
-            let presets: Vec<&str> = presets.collect();
-            format!("engines are `local`, `scripted` (dry runs) and, over HTTP, {}", presets.join(", "))
-        }
+    if let Some(near) = meant.or_else(|| nearest(word, ["local", "scripted"].into_iter().chain(presets.clone()))) {
+        return format!("did you mean `{near}`?");
     }
+    let presets: Vec<&str> = presets.collect();
+    format!("engines are `local`, `scripted` (dry runs) and, over HTTP, {}", presets.join(", "))
 }
 
 /// The presets that take jobs.
