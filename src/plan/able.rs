@@ -141,8 +141,13 @@ pub(super) fn advice(subjects: &[Subject], tasks: &[PlannedTask], textual: &[Tas
     }
     if !textual.is_empty() {
         let without = named(subjects.iter().filter(|subject| !scores(subject)));
+        let why = if without.is_empty() {
+            "by the plan's word".to_owned()
+        } else {
+            format!("since {without} tells no log-likelihoods")
+        };
         all.push(format!(
-            "{} asked as text of all subjects, since {without} tells no log-likelihoods: its scores are not those of the likeliest option",
+            "{} asked as text of all subjects, {why}: its scores are not those of the likeliest option",
             if let [one] = textual { format!("{one} is") } else { format!("{} are", listed(textual)) }
         ));
     }

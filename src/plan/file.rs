@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use super::policy::{self, PolicyFile};
 use super::subjects::{self, Cast};
 use super::{Overrides, PlanErrors, api};
+use crate::domain::TaskName;
 use crate::suite::{Diagnostic, Document, Place, Section};
 
 /// The keys of a plan file, for readers that only look at some of them.
-pub(super) const KEYS: [&str; 9] = ["name", "suites", "skip", "seed", "reports", "cache", "canary", "variant", "spending"];
+pub(super) const KEYS: [&str; 10] =
+    ["name", "suites", "skip", "as_text", "seed", "reports", "cache", "canary", "variant", "spending"];
 
 /// A suite that the plan names.
 pub(super) struct SuiteRef {
@@ -18,15 +20,34 @@ pub(super) struct SuiteRef {
     pub(super) place: Option<Place>,
 }
 
+/// Names of tasks that the plan lists.
+pub(super) struct Listed {
+    /// The names.
+    pub(super) names: Vec<String>,
+    /// Where they stand.
+    pub(super) place: Place,
+}
+
+impl Listed {
+    fn read(section: &Section<'_>, key: &'static str) -> Self {
+        Self { names: section.texts(key).unwrap_or_default(), place: section.place_of(key) }
+    }
+
+    /// Whether a task is among them.
+    pub(super) fn has(&self, task: &TaskName) -> bool {
+        self.names.iter().any(|name| name == task.as_str())
+    }
+}
+
 /// What a plan file says, with the overrides laid over it.
 pub(super) struct PlanFile {
     pub(super) name: String,
     pub(super) root: PathBuf,
     pub(super) suites: Vec<SuiteRef>,
     /// Tasks that are set aside.
-    pub(super) skip: Vec<String>,
-    /// Where the plan says so.
-    pub(super) skip_place: Place,
+    pub(super) skip: Listed,
+    /// Tasks that are asked in their text form, whatever the subjects can do.
+    pub(super) as_text: Listed,
     pub(super) seed: u64,
     pub(super) reports: PathBuf,
     pub(super) cache: PathBuf,
@@ -54,8 +75,8 @@ pub(super) fn read(path: &Path, overrides: &Overrides, faults: &mut Vec<Diagnost
     let file = PlanFile {
         name: section.required_name("name"),
         suites: suites(&section, &root, overrides),
-        skip: section.texts("skip").unwrap_or_default(),
-        skip_place: section.place_of("skip"),
+        skip: Listed::read(&section, "skip"),
+        as_text: Listed::read(&section, "as_text"),
         seed: overrides.seed.or(seed).unwrap_or(0),
         reports: folder("reports", &overrides.reports, "reports"),
         cache: folder("cache", &overrides.cache, "models/cache"),

@@ -105,8 +105,8 @@ impl Plan {
         let mut faults = Vec::new();
         let file = file::read(path, overrides, &mut faults)?;
         let textual = !able::all_score(&file.cast.subjects);
-        let (limit, skip_place) = (overrides.limit, &file.skip_place);
-        let sources = tasks::Sources { skip: &file.skip, skip_place, textual, seed: file.seed, limit };
+        let (skip, as_text) = (&file.skip, &file.as_text);
+        let sources = tasks::Sources { skip, as_text, textual, seed: file.seed, limit: overrides.limit };
         let tasks = tasks::plan(&file.suites, sources, &mut faults);
         let policy = file.policy.unwrap_or_else(policy::unset);
         // With a suite missing, every rule for its tasks would look misspelt.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::PlannedTask;
-use super::file::SuiteRef;
+use super::file::{Listed, SuiteRef};
 use super::order;
 use super::render::{Fault, Renderer};
 use crate::dataset::{self, Dataset, Manifest, Row};
@@ -15,10 +15,10 @@ use crate::suite::{Diagnostic, Place, SuiteFile, TaskPlaces, nearest};
 #[derive(Clone, Copy)]
 pub(super) struct Sources<'p> {
     /// Tasks that are set aside.
-    pub(super) skip: &'p [String],
-    /// Where the plan says so.
-    pub(super) skip_place: &'p Place,
-    /// Whether a task with a text form is asked in it.
+    pub(super) skip: &'p Listed,
+    /// Tasks that are asked in their text form in any case.
+    pub(super) as_text: &'p Listed,
+    /// Whether every task with a text form is asked in it.
     pub(super) textual: bool,
     /// The plan's seed.
     pub(super) seed: u64,
@@ -63,11 +63,17 @@ pub(super) fn plan(suites: &[SuiteRef], sources: Sources<'_>, faults: &mut Vec<D
                 faults.push(fault.at(places.of("name")));
                 continue;
             }
-            if sources.skip.iter().any(|name| name == task.name.as_str()) {
+            if sources.skip.has(&task.name) {
                 tasks.skipped.push(task.name);
                 continue;
             }
-            let form = form.filter(|_| sources.textual);
+            let wanted = sources.as_text.has(&task.name);
+            if wanted && form.is_none() {
+                let message = format!("`as_text` names `{}`, which says nowhere how it is asked as text", task.name);
+                let hint = "declare it in the suite, for a choice task: chat = { prompt = …, target = … } or generate = { … }";
+                faults.push(Diagnostic::new(message, Some(hint)).at(sources.as_text.place.clone()));
+            }
+            let form = form.filter(|_| sources.textual || wanted);
             tasks.textual.extend(form.as_ref().map(|form| form.task.name.clone()));
             let (mut task, places) = form.map_or((task, places), |form| (form.task, form.places));
             task.dataset.path = folder.join(&task.dataset.path);
@@ -78,23 +84,26 @@ pub(super) fn plan(suites: &[SuiteRef], sources: Sources<'_>, faults: &mut Vec<D
     planned.sort_by_key(|(later, _)| *later);
     tasks.planned = planned.into_iter().map(|(_, planned)| planned).collect();
     if complete {
-        faults.extend(skipped(sources, &seen, tasks.planned.is_empty()).map(|fault| fault.at(sources.skip_place.clone())));
+        faults.extend(unknown("skip", sources.skip, &seen));
+        faults.extend(unknown("as_text", sources.as_text, &seen));
+        if tasks.planned.is_empty() && !tasks.skipped.is_empty() {
+            let fault = Diagnostic::new("`skip` sets every task aside", Some("leave at least one"));
+            faults.push(fault.at(sources.skip.place.clone()));
+        }
     }
     complete.then_some(tasks)
 }
 
-/// A fault where the plan sets aside what isn't there, or everything.
-fn skipped(sources: Sources<'_>, seen: &BTreeMap<String, String>, nothing_left: bool) -> Option<Diagnostic> {
-    if let Some(unknown) = sources.skip.iter().find(|name| !seen.contains_key(*name)) {
-        let known: Vec<&str> = seen.keys().map(String::as_str).collect();
-        let hint = match nearest(unknown, known.iter().copied()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("the suites' tasks are {}", known.join(", ")),
-        };
-        return Some(Diagnostic::new(format!("`skip` sets aside `{unknown}`, and no suite has such a task"), Some(&hint)));
-    }
-    let nothing = nothing_left && !sources.skip.is_empty();
-    nothing.then(|| Diagnostic::new("`skip` sets every task aside", Some("leave at least one")))
+/// A fault where the plan names a task that isn't there.
+fn unknown(key: &str, listed: &Listed, seen: &BTreeMap<String, String>) -> Option<Diagnostic> {
+    let unknown = listed.names.iter().find(|name| !seen.contains_key(*name))?;
+    let known: Vec<&str> = seen.keys().map(String::as_str).collect();
+    let hint = match nearest(unknown, known.iter().copied()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the suites' tasks are {}", known.join(", ")),
+    };
+    let message = format!("`{key}` names `{unknown}`, and no suite has such a task");
+    Some(Diagnostic::new(message, Some(&hint)).at(listed.place.clone()))
 }
 
 fn load(suite: &SuiteRef, faults: &mut Vec<Diagnostic>) -> Option<SuiteFile> {

@@ -111,7 +111,9 @@ impl RunError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Unable { .. } => Some("take the task out of the suite, or use an engine that can do it"),
+            Self::Unable { .. } => Some(
+                "set the task aside in the plan with `skip`, have it asked as text with `as_text`, or use an engine that can do it",
+            ),
             Self::OtherVocabulary { .. } => {
                 Some("make the variant from the same model, or name the canary's tokenizer.json with its `tokenizer` key")
             }

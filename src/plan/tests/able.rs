@@ -72,6 +72,19 @@ fn where_all_subjects_give_log_likelihoods_the_text_form_is_no_part_of_the_plan(
 }
 
 #[test]
+fn a_plan_may_ask_a_task_as_text_whatever_its_subjects_can_do() {
+    let place = place(SCORING, SCORING, "generate = { max_tokens = 3 }");
+    place.change("plan.toml", "seed", "as_text = [\"facts\"]\nseed");
+    let plan = place.load();
+    assert_eq!(of(&plan, "facts").task.kind, RequestKind::Generate);
+    assert!(plan.warnings[0].starts_with("facts is asked as text of all subjects, by the plan's word"), "{}", plan.warnings[0]);
+    place.change("plan.toml", "[\"facts\"]", "[\"sums\", \"fact\"]");
+    let faults = place.faults();
+    assert!(faults.contains("`as_text` names `sums`, which says nowhere how it is asked as text"), "{faults}");
+    assert!(faults.contains("`as_text` names `fact`, and no suite has such a task"), "{faults}");
+}
+
+#[test]
 fn the_digest_follows_the_text_form_that_is_asked() {
     let digest = |form: &str| {
         let place =
@@ -103,7 +116,7 @@ fn tasks_that_are_set_aside_must_be_there_and_leave_something() {
         place.faults()
     };
     assert_snapshot!(faults("[\"prosa\"]"), @r#"
-    `skip` sets aside `prosa`, and no suite has such a task
+    `skip` names `prosa`, and no suite has such a task
      --> plan.toml:3:8
       |
     3 | skip = ["prosa"]
