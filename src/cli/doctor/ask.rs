@@ -56,17 +56,17 @@ fn failed(failure: &Failure) -> Finding {
 
 fn answer(request: &Request, reply: &Reply, took: Duration) -> Asked {
     let served = reply.served.as_deref();
-    let mut says = format!("{} in {:.2} s", shown(&reply.answer), took.as_secs_f64());
+    let mut says = vec![format!("{} in {:.2} s", shown(&reply.answer), took.as_secs_f64())];
     if let Some(pace) = served.and_then(|served| served.pace) {
-        says += &format!(", the first token after {:.2} s", pace.first_us as f64 / 1e6);
+        says.push(format!("the first token after {:.2} s", pace.first_us as f64 / 1e6));
     }
     let usage = served.and_then(|served| served.usage);
     if let Some(usage) = usage {
-        says += &format!("; {} tokens read, {} written", usage.prompt, usage.completion);
+        says.push(format!("{} tokens read, {} written", usage.prompt, usage.completion));
     }
     let (characters, _) = ability::size(request);
     let rate = usage.filter(|usage| usage.prompt > 0 && characters > 0).map(|usage| usage.prompt as f64 / characters as f64);
-    let mut findings = vec![Finding::fine("answer", says)];
+    let mut findings = vec![Finding::fine("answer", says.join("; "))];
     findings.extend(served.into_iter().flat_map(aside));
     Asked { findings, rate }
 }

@@ -103,7 +103,7 @@ fn limits_say_how_long_a_run_takes_at_least_and_prices_what_it_costs_at_most() {
         concurrency: 8,
         requests_per_minute: Some(44.0),
         tokens_per_minute: None,
-        timeout: Duration::from_secs(60),
+        timeout: Duration::from_mins(1),
         hedge: false,
     };
     let limits = ability::of_limits(Some(&endpoint), &demand, None).expect("there is an endpoint");

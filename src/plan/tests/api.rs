@@ -159,9 +159,10 @@ fn a_secret_in_a_plan_is_refused_and_not_repeated() {
         format!("region = \"{secret}\""),
     ];
     for way in ways {
-        let text = match way.starts_with("base_url") {
-            true => format!("engine = \"openai-compatible\"\nmodel = \"m\"\n{way}"),
-            false => variant(&way),
+        let text = if way.starts_with("base_url") {
+            format!("engine = \"openai-compatible\"\nmodel = \"m\"\n{way}")
+        } else {
+            variant(&way)
         };
         let said = place(MISTRAL, &text).faults();
         assert!(!said.contains(secret), "{said}");
