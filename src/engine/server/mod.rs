@@ -1,8 +1,8 @@
 //! Servers that are started for one subject, watched, and stopped when the subject is no longer asked.
 //!
 //! `command` says what is run, `guard` runs it so that it never outlives this process, `health` waits until it answers,
-//! `model` reads the file that it serves. A server that dies is not started again: another process is another subject.
-//! Its answers fail and say so, and a resumed run asks for them again.
+//! `model` reads the file that it serves. A server that dies is not started again: what made it die would do so again, and
+//! a run is to be answered by one process. Its answers fail and say so, with its last words.
 
 mod command;
 mod error;
