@@ -170,7 +170,10 @@ impl Folding {
             }
         }
         if let Some(served) = served {
-            self.endpoints.told.insert(unit.clone(), self.words.told(*served));
+            let told = self.words.told(*served);
+            if told.is_of_endpoint() {
+                self.endpoints.told.insert(unit.clone(), told);
+            }
         }
     }
 

@@ -26,6 +26,13 @@ pub struct Told {
     pub cached: bool,
 }
 
+impl Told {
+    /// Whether an endpoint told it. Of a model in this process it is known at most that an answer was in the cache.
+    pub(super) fn is_of_endpoint(&self) -> bool {
+        *self != Self { cached: true, ..Self::default() }
+    }
+}
+
 /// What the endpoints of a run told; empty where every subject is in process.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Endpoints {
