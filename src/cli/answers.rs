@@ -27,10 +27,13 @@ pub(super) fn keep(plan: &Plan, fresh: bool, seats: &mut [Seat]) -> Kept {
     }
     let look = !fresh && !judges_times(plan);
     let kept = store(plan).and_then(|store| able.iter_mut().map(|seat| over(seat, &store, look)).collect());
-    kept.map(Kept).unwrap_or_else(|fault| {
-        terminal::warn(&format!("{}, so no answers are kept; {}", chain(&fault), fault.hint()));
-        Kept(Vec::new())
-    })
+    match kept {
+        Ok(kept) => Kept(kept),
+        Err(fault) => {
+            terminal::warn(&format!("{}, so no answers are kept; {}", chain(&fault), fault.hint()));
+            Kept(Vec::new())
+        }
+    }
 }
 
 /// Lays a cache over a seat that can have one.

@@ -66,15 +66,12 @@ pub(super) fn run(args: &RunArgs, given: &ArgMatches) -> Result<u8, Failure> {
 /// The end of a run that has units left: it was asked to stop, or it spent what it may.
 fn unfinished(args: &RunArgs, summary: Summary, limit: Option<f64>, folder: &Path) -> Failure {
     let (command, folder) = (settings::resume_command(args), folder.display());
-    let (what, hint) = match limit.filter(|_| summary.broke) {
-        Some(limit) => {
-            let hint = format!("raise `limit` in the plan's [spending]; then `{command}` goes on; all answers are in {folder}");
-            (spending::reached(summary, limit), hint)
-        }
-        None => {
-            let what = format!("interrupted with {} of {} units done", summary.units - summary.left(), summary.units);
-            (what, format!("`{command}` goes on; all answers are in {folder}"))
-        }
+    let (what, hint) = if let Some(limit) = limit.filter(|_| summary.broke) {
+        let hint = format!("raise `limit` in the plan's [spending]; then `{command}` goes on; all answers are in {folder}");
+        (spending::reached(summary, limit), hint)
+    } else {
+        let what = format!("interrupted with {} of {} units done", summary.units - summary.left(), summary.units);
+        (what, format!("`{command}` goes on; all answers are in {folder}"))
     };
     Failure { code: INTERRUPTED, what, hint: Some(hint) }
 }

@@ -36,6 +36,12 @@ struct Content<'a> {
     spoken: Option<Spoken<'a>>,
 }
 
+impl Content<'_> {
+    fn as_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an identity has text keys only")
+    }
+}
+
 /// How a service is spoken to: of its settings, those that can change an answer. Its address, key and region are not among
 /// them: the content behind them is proven.
 #[derive(Serialize)]
@@ -87,8 +93,7 @@ impl Cached {
         }
         let spoken = if let EngineSpec::Api(spec) = spec { Some(Spoken::of(spec)) } else { None };
         let content = Content { form: 1, identity: inner.identity(), spoken };
-        let content = serde_json::to_vec(&content).expect("an identity has text keys only");
-        let shelf = store.shelf(&content)?;
+        let shelf = store.shelf(&content.as_json())?;
         Ok(Some(Self { inner, shelf, look, found: AtomicUsize::new(0), first: OnceLock::new() }))
     }
 

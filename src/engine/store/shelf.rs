@@ -99,8 +99,7 @@ impl Shelf {
     /// The key of a request to this content: BLAKE3 of its JSON, every setting and the seed included.
     #[must_use]
     pub fn key(&self, request: &Request) -> Key {
-        let json = serde_json::to_vec(request).expect("a request has text keys only");
-        Key(*blake3::keyed_hash(&self.content, &json).as_bytes())
+        Key(*blake3::keyed_hash(&self.content, &json(request)).as_bytes())
     }
 
     /// Where it is.
@@ -143,7 +142,7 @@ impl Shelf {
         let mut kept = Vec::new();
         for (key, answer, served) in entries {
             let began = lines.len() as u64;
-            let json = serde_json::to_vec(&Writing { at_ms: self.at_ms, answer, served }).expect("an answer has text keys only");
+            let json = json(&Writing { at_ms: self.at_ms, answer, served });
             let Key(bytes) = key;
             lines.extend(blake3::Hash::from_bytes(bytes).to_hex().as_bytes());
             lines.push(b' ');
@@ -196,12 +195,11 @@ impl State {
 
     /// Adds lines to the own segment, in one write.
     fn append(&mut self, shelf: &Shelf, lines: &[u8], kept: Vec<(Key, Range<u64>)>) -> Result<(), StoreError> {
-        let (number, length) = match self.own {
-            Some(own) => own,
-            None => {
-                self.segments.push(Segment::create(&shelf.folder, shelf.at_ms)?);
-                (self.segments.len() - 1, 0)
-            }
+        let (number, length) = if let Some(own) = self.own {
+            own
+        } else {
+            self.segments.push(Segment::create(&shelf.folder, shelf.at_ms)?);
+            (self.segments.len() - 1, 0)
         };
         let segment = &mut self.segments[number];
         segment.file.write_all(lines).map_err(StoreError::at(&segment.path))?;
@@ -235,6 +233,10 @@ impl Segment {
         self.file.read_exact(&mut line)?;
         Ok(line)
     }
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("requests and answers have text keys only")
 }
 
 /// The checksum of an entry: of its key, too, so that a line can't answer another request.

@@ -57,15 +57,12 @@ pub(super) fn parts(lines: Vec<Line>, most: Most) -> Vec<Vec<Line>> {
         let fits = |part: &&mut Vec<Line>| {
             part.len() < most.lines && bytes + line.bytes() <= most.bytes && part.last().is_none_or(|last| last.path == line.path)
         };
-        match parts.last_mut().filter(fits) {
-            Some(part) => {
-                bytes += line.bytes();
-                part.push(line);
-            }
-            None => {
-                bytes = line.bytes();
-                parts.push(vec![line]);
-            }
+        if let Some(part) = parts.last_mut().filter(fits) {
+            bytes += line.bytes();
+            part.push(line);
+        } else {
+            bytes = line.bytes();
+            parts.push(vec![line]);
         }
     }
     parts
@@ -82,9 +79,9 @@ pub(super) fn key(subject: &SubjectName, spec: &ApiSpec, part: &[Line]) -> Strin
         add(name);
         add(value);
     }
-    part.iter().for_each(|line| {
+    for line in part {
         add(&line.id);
         add(&line.path);
-    });
+    }
     hasher.finalize().to_hex()[..32].to_owned()
 }

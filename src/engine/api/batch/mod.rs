@@ -27,7 +27,7 @@ use lines::Line;
 use notes::Note;
 
 /// How soon a job is looked at again at first, and at most; each time later by half.
-const LOOKS: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(60)];
+const LOOKS: [Duration; 2] = [Duration::from_secs(5), Duration::from_mins(1)];
 /// How many looks in a row may fail for a passing reason.
 const MOST_FAULTS: u32 = 20;
 /// How long a job is waited for: services give up after a day.
