@@ -46,6 +46,16 @@ SUITE = """name = "load"
 about = "Sums, for measuring the runner."
 
 [[task]]
+name = "few"
+about = "Something has to gate."
+kind = "chat"
+dataset = "few.jsonl"
+prompt = "{{ question }}"
+target = "{{ answer }}"
+max_tokens = 8
+scorer = { kind = "number" }
+
+[[task]]
 name = "sums"
 about = "Sums of two numbers; they don't gate, so that no verdict ends the task early."
 kind = "chat"
@@ -55,16 +65,6 @@ target = "{{ answer }}"
 max_tokens = 8
 scorer = { kind = "number" }
 gating = false
-
-[[task]]
-name = "few"
-about = "Something has to gate."
-kind = "chat"
-dataset = "few.jsonl"
-prompt = "{{ question }}"
-target = "{{ answer }}"
-max_tokens = 8
-scorer = { kind = "number" }
 """
 
 # Samples of the task that gates.
@@ -200,7 +200,7 @@ def least(log, concurrency):
 def faults(folder):
     requests, concurrency = 5000, 64
     with Served("--faults", SEED, "--log") as server:
-        prepare(folder, server.address, requests, concurrency, 'timeout = "2s"')
+        prepare(folder, server.address, requests, concurrency, 'timeout = "2s"\nhedge = true')
         wall, cpu, memory = run(folder)
         log = server.log()
     ended = list(units(folder))

@@ -1,6 +1,6 @@
 //! What a bad day of a service looks like: which request meets which fault, by a seed.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What a request meets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +66,16 @@ pub(crate) fn deed(seed: u64, id: u64, nth: u32) -> Deed {
 }
 
 impl Deed {
-    /// How long nothing may be sent after it, if it says so.
+    /// How long nothing may be sent from now on, if it says so.
     pub(crate) fn hold(self) -> Option<Duration> {
         match self {
             Self::LimitedSeconds(seconds) => Some(Duration::from_secs(seconds)),
             Self::LimitedMillis(millis) => Some(Duration::from_millis(millis)),
-            // The whole second that is named may begin up to one earlier.
-            Self::LimitedDate(seconds) => Some(Duration::from_secs(seconds - 1)),
+            // A date names a whole second: this much is left of the span until then.
+            Self::LimitedDate(seconds) => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                Some(Duration::from_secs(now.as_secs() + seconds).saturating_sub(now))
+            }
             _ => None,
         }
     }

@@ -33,6 +33,8 @@ pub(crate) struct Seen {
     pub(crate) at: Duration,
     /// When its answer was written or its client went away.
     pub(crate) done: Duration,
+    /// The wait that was asked for.
+    pub(crate) hold: Option<Duration>,
     pub(crate) deed: Deed,
 }
 
@@ -97,8 +99,8 @@ impl Server {
         }
         if path.ends_with("/log") {
             let line = |seen: &Seen| {
-                let Seen { id, nth, at, done, deed } = seen;
-                let hold = deed.hold().map_or(0, |hold| hold.as_micros());
+                let Seen { id, nth, at, done, hold, deed } = seen;
+                let hold = hold.map_or(0, |hold| hold.as_micros());
                 format!("{id:016x}\t{nth}\t{}\t{}\t{hold}\t{deed:?}\n", at.as_micros(), done.as_micros())
             };
             return reply("200 OK", "", "text/plain", &self.log().iter().map(line).collect::<String>());
@@ -116,13 +118,14 @@ impl Server {
         let nth = *times;
         *times += 1;
         let deed = self.settings.faults.map_or(Deed::Answer, |seed| deed(seed, id, nth));
-        log.seen.push(Seen { id, nth, at, done: Duration::MAX, deed });
+        log.seen.push(Seen { id, nth, at, done: Duration::MAX, hold: None, deed });
         (log.seen.len() - 1, deed)
     }
 
     fn done(&self, place: usize) {
         if let Some(seen) = self.log.lock().unwrap_or_else(PoisonError::into_inner).seen.get_mut(place) {
             seen.done = self.began.elapsed();
+            seen.hold = seen.deed.hold();
         }
     }
 

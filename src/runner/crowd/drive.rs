@@ -227,7 +227,8 @@ impl Crowd {
     fn look_for_late(&mut self, now: Instant) {
         if self.sweep.is_some_and(|sweep| now >= sweep) {
             self.sweep = Some(now + SWEEP);
-            self.late = self.fleet.late(now, &self.times.limits());
+            let at_last = self.waiting.is_empty() && self.order.peek(&self.stage).is_none();
+            self.late = self.fleet.late(now, &self.times.limits(at_last));
         }
     }
 

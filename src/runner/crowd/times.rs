@@ -5,8 +5,13 @@ use std::time::Duration;
 
 /// Answers before a request can be told to be late.
 const ENOUGH: u32 = 20;
-/// A request is late after this many times the 99th percentile.
+/// A request is late after this many times the usual.
 const LATE: f64 = 3.0;
+/// What is usual while there is more to send: the 99th percentile.
+const USUAL: f64 = 0.99;
+/// What is usual when only the last requests are under way, and a twin takes nobody's place (the backup tasks of Dean &
+/// Ghemawat, *MapReduce*, 2004).
+const USUAL_AT_LAST: f64 = 0.9;
 /// And never before this.
 const SOONEST: Duration = Duration::from_secs(1);
 /// Each bar of a histogram ends this much above the one before.
@@ -32,17 +37,19 @@ impl Times {
         histogram.count += 1;
     }
 
-    /// After how long each request of each seat and task is late; those with few answers so far have no limit.
-    pub(super) fn limits(&self) -> HashMap<(usize, usize), Duration> {
-        let limit = |histogram: &Histogram| (histogram.p99().mul_f64(LATE)).max(SOONEST);
+    /// After how long each request of each seat and task is late, `at_last` where nothing more is to be sent; those with few
+    /// answers so far have no limit.
+    pub(super) fn limits(&self, at_last: bool) -> HashMap<(usize, usize), Duration> {
+        let share = if at_last { USUAL_AT_LAST } else { USUAL };
+        let limit = |histogram: &Histogram| (histogram.quantile(share).mul_f64(LATE)).max(SOONEST);
         self.0.iter().filter(|(_, known)| known.count >= ENOUGH).map(|(&place, known)| (place, limit(known))).collect()
     }
 }
 
 impl Histogram {
-    /// The upper end of the bar in which the 99th percentile lies.
-    fn p99(&self) -> Duration {
-        let above = u64::from(self.count) / 100;
+    /// The upper end of the bar in which a quantile lies.
+    fn quantile(&self, share: f64) -> Duration {
+        let above = (f64::from(self.count) * (1.0 - share)).floor() as u64;
         let mut seen = 0;
         let bar = self.bars.iter().rposition(|&count| {
             seen += u64::from(count);
@@ -62,17 +69,21 @@ mod tests {
         for ms in 0..19 {
             times.note(0, 0, Duration::from_millis(900 + ms));
         }
-        assert!(times.limits().is_empty(), "too few to tell");
+        assert!(times.limits(false).is_empty(), "too few to tell");
         times.note(0, 0, Duration::from_secs(1));
         times.note(1, 0, Duration::from_millis(5));
         for _ in 0..200 {
             times.note(2, 1, Duration::from_millis(50));
         }
         times.note(2, 1, Duration::from_mins(1));
-        let limits = times.limits();
+        let limits = times.limits(false);
         let limit = limits[&(0, 0)].as_secs_f64();
         assert!((2.9..3.3).contains(&limit), "{limit}");
         assert_eq!(limits.get(&(1, 0)), None);
         assert_eq!(limits[&(2, 1)], SOONEST, "one of 201 is not the rule");
+        for _ in 0..10 {
+            times.note(2, 1, Duration::from_mins(1));
+        }
+        assert!(times.limits(false)[&(2, 1)] > Duration::from_mins(3) && times.limits(true)[&(2, 1)] == SOONEST);
     }
 }

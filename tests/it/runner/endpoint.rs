@@ -86,6 +86,22 @@ async fn a_late_request_gets_a_twin_and_the_first_answer_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_requests_get_their_twins_sooner_than_others() {
+    // Three answers in a hundred take two seconds, so nothing is late before six; the very last one never comes.
+    let desk = Desk::new(move |call| match (call.before, call.nth) {
+        (0, 399) => (Duration::from_hours(1), fine()),
+        (0, nth) if nth % 33 == 5 => (Duration::from_secs(2), fine()),
+        _ => (LATENCY, fine()),
+    });
+    play(both(200, &desk, &Endpoint { hedge: true, ..endpoint(8) }), None, options(Some(8))).await.1.unwrap();
+    let calls = desk.calls();
+    let twins: Vec<&Call> = calls.iter().filter(|call| call.before == 1).collect();
+    let first = |twin: &Call| calls.iter().find(|call| (&call.subject, &call.text) == (&twin.subject, &twin.text)).unwrap().nth;
+    let last = twins.iter().find(|twin| first(twin) == 399).unwrap();
+    assert!(last.at - calls[399].at < Duration::from_millis(1200), "{:?}", last.at - calls[399].at);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_costs_its_time_and_no_sample() {
     let down = |at: Duration| (1..61).contains(&at.as_secs());
     let desk = Desk::new(move |call| if down(call.at) { (LATENCY, Err(gone())) } else { (LATENCY, fine()) });

@@ -85,7 +85,7 @@ fn on_a_bad_day_every_unit_ends_once_and_the_server_is_left_in_peace_when_it_ask
         .collect();
     assert!(lost.len() <= 3 && lost.iter().all(|cause| !cause.message.is_empty()), "{lost:?}");
     let holds: Vec<(Duration, Duration)> =
-        log.iter().filter_map(|seen| Some((seen.done + GRACE, seen.done + seen.deed.hold()?))).collect();
+        log.iter().filter_map(|seen| Some((seen.done + GRACE, seen.done + seen.hold?))).collect();
     assert!(!holds.is_empty());
     for seen in &log {
         let hold = holds.iter().find(|(begin, end)| *begin < seen.at && seen.at < *end);
