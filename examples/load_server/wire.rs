@@ -90,7 +90,7 @@ impl Question {
         let numbers = self.text.split(|c: char| !c.is_ascii_digit()).filter_map(|digits| digits.parse::<u64>().ok());
         let numbers: Vec<u64> = numbers.collect();
         let sum = if let [.., a, b] = numbers[..] { a.saturating_add(b) } else { 7 };
-        if stirred(self.text.len() as u64 ^ sum) % 16 == 0 { sum + 1 } else { sum }
+        if stirred(self.text.len() as u64 ^ sum).is_multiple_of(16) { sum + 1 } else { sum }
     }
 
     /// The reply's body, and its type.
