@@ -35,8 +35,11 @@ pub(crate) enum Deed {
     Late,
 }
 
+/// Requests of ten thousand that meet a fault, and which, by a number that says how badly.
+type Share = (u64, fn(u64) -> Deed);
+
 /// How often each fault comes, per ten thousand requests.
-const SHARES: [(u64, fn(u64) -> Deed); 13] = [
+const SHARES: [Share; 13] = [
     (4, |draw| Deed::LimitedSeconds(1 + draw % 2)),
     (4, |draw| Deed::LimitedMillis(200 + draw % 900)),
     (2, |draw| Deed::LimitedDate(1 + draw % 2)),
@@ -81,7 +84,7 @@ impl Deed {
     }
 }
 
-/// The finalizer of SplitMix64 (Steele, Lea & Flood, 2014).
+/// The finalizer of `SplitMix64` (Steele, Lea & Flood, 2014).
 pub(crate) fn stirred(mut word: u64) -> u64 {
     word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

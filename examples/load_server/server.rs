@@ -133,7 +133,7 @@ impl Server {
     async fn meet(&self, stream: &mut TcpStream, reader: &mut Reader, question: &Question, deed: Deed) -> bool {
         let extra = match deed {
             Deed::SlowHeaders(millis) => Duration::from_millis(millis),
-            Deed::Late => Duration::from_secs(60),
+            Deed::Late => Duration::from_mins(1),
             _ => Duration::ZERO,
         };
         tokio::select! {

@@ -10,7 +10,7 @@ const LATE: f64 = 3.0;
 /// What is usual while there is more to send: the 99th percentile.
 const USUAL: f64 = 0.99;
 /// What is usual when only the last requests are under way, and a twin takes nobody's place (the backup tasks of Dean &
-/// Ghemawat, *MapReduce*, 2004).
+/// Ghemawat, *`MapReduce`*, 2004).
 const USUAL_AT_LAST: f64 = 0.9;
 /// And never before this.
 const SOONEST: Duration = Duration::from_secs(1);

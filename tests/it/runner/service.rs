@@ -150,6 +150,7 @@ pub(super) fn endpoint(concurrency: usize) -> Endpoint {
 }
 
 /// An answer with 30 tokens of usage.
+#[expect(clippy::unnecessary_wraps, reason = "it stands where a script may fail")]
 pub(super) fn fine() -> Result<Reply, Failure> {
     let answer = Answer::Text { text: "7".to_owned(), tokens: Vec::new(), finish: Finish::End };
     let usage = Some(Usage { prompt: 20, completion: 10, cached: 0 });
