@@ -14,7 +14,7 @@ use super::settling::Ends;
 use super::spend::Till;
 use super::{Options, Stop, Work};
 use crate::domain::{Outcome, Request, Sample, Served, UnitKey};
-use crate::engine::Reply;
+use crate::engine::{Failure, Reply};
 use crate::event::EventKind;
 
 /// The dispatcher is gone: a sink failed, and it says itself how.
@@ -143,11 +143,11 @@ impl Stage {
     ) -> Result<(), Gone> {
         let replies: Vec<(usize, Word<Reply>)> = replies.collect();
         // What was in the cache of answers took no time of the engine's.
-        let asked = replies.iter().filter(|(_, reply)| !is_cached(reply)).count();
+        let asked = replies.iter().filter(|(_, reply)| !is_cached(reply.as_ref())).count();
         let share = took / (asked as u32).max(1);
         let scorer = &*self.work.scorers[task];
         let ended = replies.into_iter().filter_map(|(sample, reply)| {
-            let took = if is_cached(&reply) { Duration::ZERO } else { share };
+            let took = if is_cached(reply.as_ref()) { Duration::ZERO } else { share };
             let (answer, served) = match reply? {
                 Ok(Reply { answer, served, .. }) => (Ok(answer), served),
                 Err(failure) => (Err(failure), None),
@@ -165,6 +165,6 @@ impl Stage {
 }
 
 /// Whether a reply was in the cache of answers.
-fn is_cached(reply: &Word<Reply>) -> bool {
+fn is_cached(reply: Option<&Result<Reply, Failure>>) -> bool {
     matches!(reply, Some(Ok(Reply { served: Some(served), .. })) if served.cached)
 }

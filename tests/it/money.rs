@@ -16,9 +16,8 @@ const SAMPLES: usize = 40;
 /// A bench with a task of chat questions, and a canary and a variant at this service.
 fn bench(name: &str, subject: &str, keys: &str) -> Bench {
     let bench = Bench::new(name);
-    let rows: String =
-        (0..SAMPLES).map(|at| format!("{{\"id\": \"{at}\", \"question\": \"{at}?\", \"answer\": \"7\"}}\n")).collect();
-    bench.write("datasets/questions.jsonl", &rows);
+    let row = |at| format!("{{\"id\": \"{at}\", \"question\": \"{at}?\", \"answer\": \"7\"}}\n");
+    bench.write("datasets/questions.jsonl", &(0..SAMPLES).map(row).collect::<Vec<_>>().concat());
     bench.write(
         "suites/mine.toml",
         "name = \"mine\"\n[[task]]\nname = \"questions\"\nkind = \"chat\"\ndataset = \"../datasets/questions.jsonl\"\n\

@@ -175,7 +175,7 @@ mod tests {
 
     fn told(lines: &[(&'static str, &str)]) -> Told {
         // 2026-11-22T12:00:00Z
-        read(&headers(lines), SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_348_800))
+        read(&headers(lines), SystemTime::UNIX_EPOCH + Duration::from_hours(498_708))
     }
 
     fn secs(seconds: f64) -> Duration {

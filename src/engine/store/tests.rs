@@ -84,7 +84,9 @@ fn torn_and_damaged_lines_are_passed_over_and_the_others_are_found() {
         assert_eq!(got(&shelf(folder.path()), 3), Some(text("asked again")), "a torn line does not hide what comes after");
         fs::remove_file(&path).expect("removable");
         let rest = segments(path.parent().expect("a shelf")).expect("readable");
-        rest.iter().for_each(|segment| fs::remove_file(&segment.path).expect("removable"));
+        for segment in &rest {
+            fs::remove_file(&segment.path).expect("removable");
+        }
     }
 }
 
@@ -129,7 +131,9 @@ fn a_store_that_grew_too_large_loses_what_was_unused_longest_but_nothing_in_use(
     let store = opened(folder.path(), "build");
     let long = "x".repeat(10_000);
     let shelves: Vec<Shelf> = (0..4_u8).map(|content| store.shelf(&[content]).expect("it opens")).collect();
-    shelves.iter().for_each(|shelf| put(shelf, 1, &text(&long)));
+    for shelf in &shelves {
+        put(shelf, 1, &text(&long));
+    }
     let in_use = shelves.into_iter().next();
     let mut all: Vec<Found> =
         listed(folder.path()).expect("readable").iter().flat_map(|entry| segments(&entry.path()).expect("readable")).collect();

@@ -57,7 +57,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// Fails where the key stands in anything that was written; its beginning counts as the whole.
 fn nowhere(bench: &Bench, output: &Output) {
-    let needle = KEY[..20].as_bytes();
+    let needle = &KEY.as_bytes()[..20];
     let has = |bytes: &[u8]| bytes.windows(needle.len()).any(|window| window == needle);
     assert!(!has(&output.stdout) && !has(&output.stderr), "{}", String::from_utf8_lossy(&output.stderr));
     for path in files(&bench.path("")) {
