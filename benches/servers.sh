@@ -148,8 +148,9 @@ if [[ -z ${LITELLM:-} ]]; then
 fi
 file=$out/demo-f32.gguf
 [[ -s $file ]] || "$quantgate" quantize models/demo --to f32 --out "$file"
-server_port=${SERVER_PORT:-18181}
-proxy_port=${PROXY_PORT:-14000}
+free() { "$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+server_port=${SERVER_PORT:-$(free)}
+proxy_port=${PROXY_PORT:-$(free)}
 export LITELLM_KEY=sk-throwaway-$RANDOM$RANDOM
 "$LLAMA_SERVER" --model "$file" --host 127.0.0.1 --port "$server_port" --alias demo --parallel 1 --threads "${THREADS:-1}" \
   -ctk f32 -ctv f32 -fa off > "$out/llama-server.log" 2>&1 &
