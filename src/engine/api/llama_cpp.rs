@@ -3,11 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::super::{Failure, RetryClass};
-use super::exchange::{Ask, Draft, Flow, Frame, Framing, Wire, inexpressible, malformed};
+use super::exchange::{Ask, Draft, Flow, Frame, Framing, Wire, inexpressible, malformed, seed};
 use crate::domain::{CauseKind, Finish, Generation, Request, Usage};
-
-/// Seeds are 32 bits wide, and the last of them asks for a random one.
-const SEEDS: u64 = 0xffff_ffff;
 
 /// The request for a continuation of a raw prompt.
 ///
@@ -35,7 +32,7 @@ pub(super) fn completion(prompt: &Value, generation: &Generation, stream: bool) 
         "n_predict": generation.max_tokens,
         "stop": generation.stop,
         "preserved_tokens": generation.stop,
-        "seed": generation.seed % SEEDS,
+        "seed": seed(generation),
         "samplers": ["temperature", "top_p"],
         "temperature": generation.temperature,
         "top_p": generation.top_p,
@@ -193,7 +190,7 @@ mod tests {
     #[test]
     fn a_seed_never_asks_for_a_random_one() {
         let wire = encode(&Ask { spec: &spec(false), request: &request(0.0, 0xffff_ffff) }).expect("it is written");
-        assert_eq!(wire.body["seed"], 0);
+        assert_eq!(wire.body["seed"], 0x7fff_ffff);
         assert_eq!(wire.framing, Framing::Whole);
     }
 

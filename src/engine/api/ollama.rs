@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::super::{Failure, RetryClass};
-use super::exchange::{Ask, Draft, Flow, Frame, Framing, Wire, inexpressible, malformed};
+use super::exchange::{Ask, Draft, Flow, Frame, Framing, Wire, inexpressible, malformed, seed};
 use crate::domain::{ApiSpec, CauseKind, Finish, Generation, Message, Request, Served, Usage};
 
 /// How long the model stays loaded after a request: longer than a run's other subjects take between two of them.
@@ -94,7 +94,7 @@ fn options(spec: &ApiSpec, generation: &Generation) -> Map<String, Value> {
     set("presence_penalty", 0.0.into());
     set("frequency_penalty", 0.0.into());
     // The server keeps seeds in 32 bits, and the largest of them means another one each time.
-    set("seed", ((generation.seed ^ generation.seed >> 32) & 0x7FFF_FFFF).into());
+    set("seed", seed(generation).into());
     set("stop", json!(generation.stop));
     if let Some(context) = spec.server.as_ref().and_then(|server| server.context) {
         set("num_ctx", context.into());
