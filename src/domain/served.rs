@@ -16,6 +16,19 @@ pub struct Usage {
     pub cached: u64,
 }
 
+/// The tokens of an answer that took several requests.
+impl std::ops::Add for Usage {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            prompt: self.prompt + more.prompt,
+            completion: self.completion + more.completion,
+            cached: self.cached + more.cached,
+        }
+    }
+}
+
 /// When the tokens of a streamed answer came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {

@@ -107,11 +107,13 @@ async fn every_kind_of_request_is_answered_by_a_server_of_vllms_protocol() {
     assert_eq!(scored, Answer::Choice { options: vec![score(-2.0, 2, 1), score(-4.5, 4, 3)] });
 
     let text = "a document of more tokens than the context holds";
-    let Answer::Rolling { nll, bytes, .. } = ask(&engine, Request::Perplexity { text: text.into() }).await.unwrap() else {
+    let Answer::Rolling { nll, bytes, top, .. } = ask(&engine, Request::Perplexity { text: text.into() }).await.unwrap() else {
         panic!("a document's score");
     };
     assert_eq!(bytes as usize, text.len());
     assert_eq!(nll, text.bytes().map(|byte| f64::from(byte % 7 + 1) / 4.0).collect::<Vec<_>>());
+    assert_eq!(top.len(), nll.len(), "each place has the likeliest tokens: its own, and another where that is likelier");
+    assert!(top.iter().zip(text.bytes()).all(|(top, byte)| top.len() == 1 + usize::from(byte % 2)), "{top:?}");
 
     let generation = Generation { max_tokens: 16, stop: vec!["\n".into()], temperature: 0.0, top_p: 1.0, seed: 7 };
     let request = Request::Generate { prompt: "2+2=".into(), generation: generation.clone() };

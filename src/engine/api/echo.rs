@@ -19,13 +19,21 @@ use super::native::Post;
 use super::{openai_chat, preset};
 use crate::domain::{Answer, ApiSpec, CauseKind, Generation, OptionScore, Preset, Served};
 
+/// How many of the likeliest tokens are asked for in each place of a document: what a divergence is bounded by. vLLM tells no more
+/// unless it was started so.
+const LIKELIEST: u32 = 20;
+/// Most tokens of documents in one request: of each, the likeliest are some two kilobytes of the response.
+const ROOM: usize = 16_384;
+
 /// What is known of one token of a prompt.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 struct Told {
     /// Natural log-probability; at most 0.
     log_probability: f64,
     /// Whether no token was likelier.
     greedy: bool,
+    /// The likeliest tokens in its place and itself, with their log-probabilities; empty where their ids are not told.
+    top: Vec<(u32, f32)>,
 }
 
 /// A prompt's tokens in order; none for one of which nothing is told, as for the first.
@@ -48,8 +56,8 @@ pub(super) async fn choice(spec: &ApiSpec, post: &Post<'_>, context: &str, optio
     if head.is_none() {
         prompts.push(kept.into());
     }
-    let body = post(wire(spec, prompts)).await?;
-    let mut prompts = read(spec, &body, options.len() + usize::from(head.is_none()))?;
+    let body = post(wire(spec, &prompts, 1)).await?;
+    let mut prompts = read(spec, &body, &prompts)?;
     let head = match head {
         Some(head) => head,
         None => prompts.pop().map_or(0, |context| context.len()),
@@ -57,7 +65,7 @@ pub(super) async fn choice(spec: &ApiSpec, post: &Post<'_>, context: &str, optio
     let scored = prompts.iter().zip(options).enumerate();
     let scored: Result<Vec<OptionScore>, Failure> =
         scored.map(|(index, (tokens, option))| score(tokens, head, option, index)).collect();
-    Ok(reply(Answer::Choice { options: scored? }, &body))
+    Ok(reply(Answer::Choice { options: scored? }, &[body]))
 }
 
 /// One option's score: what is told of the tokens beyond the context's.
@@ -71,7 +79,7 @@ fn score(tokens: &Tokens, head: usize, option: &str, index: usize) -> Result<Opt
             "without a context, and without a token that begins a text, an option's first token has no probability",
         ));
     }
-    let own: Vec<Told> = own.iter().map(|told| told.ok_or_else(untold)).collect::<Result<_, _>>()?;
+    let own: Vec<&Told> = own.iter().map(|told| told.as_ref().ok_or_else(untold)).collect::<Result<_, _>>()?;
     Ok(OptionScore {
         log_likelihood: own.iter().map(|told| told.log_probability).sum(),
         tokens: own.len() as u32,
@@ -81,7 +89,8 @@ fn score(tokens: &Tokens, head: usize, option: &str, index: usize) -> Result<Opt
 }
 
 /// The rolling log-likelihood of a document: on vLLM in lm-evaluation-harness's windows (disjoint runs of scored tokens, each
-/// filled up with the tokens before it) as long as its context allows, all in one request; elsewhere of a document that fits.
+/// filled up with the tokens before it) as long as its context allows, with the likeliest tokens in each place; elsewhere of a
+/// document that fits.
 ///
 /// # Errors
 /// As of [`choice`]; [`CauseKind::Refused`] for a document without tokens that can be scored.
@@ -96,20 +105,59 @@ pub(super) async fn rolling(spec: &ApiSpec, post: &Post<'_>, text: &str) -> Resu
         }
         None => vec![Window { prompt: text.into(), scored: usize::MAX }],
     };
-    let prompts = windows.iter().map(|window| window.prompt.clone()).collect();
-    let body = post(wire(spec, prompts)).await?;
-    let mut nll = Vec::new();
-    for (tokens, window) in read(spec, &body, windows.len())?.iter().zip(&windows) {
-        // Without a count of its own, a window scores all behind its first token.
-        let from = tokens.len().saturating_sub(window.scored).max(1);
-        for told in tokens.get(from..).unwrap_or_default() {
-            nll.push(-told.ok_or_else(untold)?.log_probability);
+    let (mut nll, mut top, mut bodies) = (Vec::new(), Vec::new(), Vec::new());
+    for windows in together(&windows) {
+        let prompts: Vec<Value> = windows.iter().map(|window| window.prompt.clone()).collect();
+        let body = likeliest(spec, post, &prompts).await?;
+        for (tokens, window) in read(spec, &body, &prompts)?.into_iter().zip(windows) {
+            // Without a count of its own, a window scores all behind its first token.
+            let from = tokens.len().saturating_sub(window.scored).max(1);
+            for told in tokens.into_iter().skip(from) {
+                let told = told.ok_or_else(untold)?;
+                nll.push(-told.log_probability);
+                top.push(told.top);
+            }
         }
+        bodies.push(body);
     }
     if nll.is_empty() {
         return Err(nothing());
     }
-    Ok(reply(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None, top: Vec::new() }, &body))
+    if top.iter().any(Vec::is_empty) {
+        top.clear();
+    }
+    Ok(reply(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None, top }, &bodies))
+}
+
+/// Windows by the requests that they go out in: as many as there is room for, at least one.
+fn together(windows: &[Window]) -> Vec<&[Window]> {
+    let mut tokens = 0;
+    let mut parts = Vec::new();
+    let mut begin = 0;
+    for (at, window) in windows.iter().enumerate() {
+        tokens += window.tokens();
+        if tokens > ROOM && at > begin {
+            parts.push(&windows[begin..at]);
+            (begin, tokens) = (at, window.tokens());
+        }
+    }
+    parts.push(&windows[begin..]);
+    parts
+}
+
+/// What a server tells of prompts, with as many of the likeliest tokens as it does and there is room for.
+async fn likeliest(spec: &ApiSpec, post: &Post<'_>, prompts: &[Value]) -> Result<Value, Failure> {
+    let ids = |prompt: &Value| prompt.as_array().map_or(usize::MAX, Vec::len);
+    if prompts.iter().map(ids).any(|tokens| tokens > ROOM) {
+        return post(wire(spec, prompts, 1)).await;
+    }
+    match post(wire(spec, prompts, LIKELIEST)).await {
+        // vLLM's words where it was started with fewer (`--max-logprobs`).
+        Err(failure) if failure.retry == RetryClass::No && failure.message.contains("logprobs") => {
+            post(wire(spec, prompts, 1)).await
+        }
+        told => told,
+    }
 }
 
 /// What is read at once, and how many tokens at its end are scored.
@@ -117,6 +165,13 @@ pub(super) async fn rolling(spec: &ApiSpec, post: &Post<'_>, text: &str) -> Resu
 struct Window {
     prompt: Value,
     scored: usize,
+}
+
+impl Window {
+    /// How many tokens it has, where that is known; else 0.
+    fn tokens(&self) -> usize {
+        self.prompt.as_array().map_or(0, Vec::len)
+    }
 }
 
 /// What the tokenizer puts in front of a text of its own: what stands before the content's tokens.
@@ -161,10 +216,10 @@ async fn tokenized(spec: &ApiSpec, post: &Post<'_>, text: &str, special: bool) -
     Ok(Some((tokens.ok_or_else(|| malformed("/tokenize told `tokens` that are no ids"))?, context as usize)))
 }
 
-/// The request that asks for the log-probabilities of prompts' tokens.
+/// The request that asks for the log-probabilities of prompts' tokens and of the `top` likeliest beside each; at least 1.
 ///
 /// OpenAI's own takes 0 for the tokens to generate; others take that for "no limit", or refuse it, and generate one.
-fn wire(spec: &ApiSpec, prompts: Vec<Value>) -> Wire {
+pub(super) fn wire(spec: &ApiSpec, prompts: &[Value], top: u32) -> Wire {
     let nothing = Generation { max_tokens: 1, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0 };
     let mut body = Map::new();
     body.insert("model".into(), spec.model.as_str().into());
@@ -173,7 +228,7 @@ fn wire(spec: &ApiSpec, prompts: Vec<Value>) -> Wire {
     openai_chat::sampling(spec, &nothing, &mut body);
     if spec.preset == Preset::Vllm {
         body.insert("add_special_tokens".into(), true.into());
-        body.insert("prompt_logprobs".into(), 1.into());
+        body.insert("prompt_logprobs".into(), top.into());
     } else {
         body.insert("echo".into(), true.into());
         body.insert("logprobs".into(), 1.into());
@@ -183,20 +238,21 @@ fn wire(spec: &ApiSpec, prompts: Vec<Value>) -> Wire {
 }
 
 /// The tokens of every prompt of a response, in the order in which they were sent.
-fn read(spec: &ApiSpec, body: &Value, prompts: usize) -> Result<Vec<Tokens>, Failure> {
+fn read(spec: &ApiSpec, body: &Value, prompts: &[Value]) -> Result<Vec<Tokens>, Failure> {
     if let Some(failure) = super::dialect::in_band(body) {
         return Err(failure);
     }
     let choices = body.get("choices").and_then(Value::as_array).ok_or_else(|| malformed("it has no `choices`"))?;
-    let mut places: Vec<Option<&Value>> = vec![None; prompts];
+    let mut places: Vec<Option<&Value>> = vec![None; prompts.len()];
     for (at, choice) in choices.iter().enumerate() {
         let index = choice.get("index").and_then(Value::as_u64).map_or(at, |index| index as usize);
         *places.get_mut(index).ok_or_else(|| malformed("it has more choices than there are prompts"))? = Some(choice);
     }
     let choices: Option<Vec<&Value>> = places.into_iter().collect();
-    let choices = choices.ok_or_else(|| malformed(format!("it has {} choices for {prompts} prompts", choices_of(body))))?;
+    let choices =
+        choices.ok_or_else(|| malformed(format!("it has {} choices for {} prompts", choices_of(body), prompts.len())))?;
     if spec.preset == Preset::Vllm {
-        return choices.into_iter().map(prompt_logprobs).collect();
+        return choices.into_iter().zip(prompts).map(|(choice, prompt)| prompt_logprobs(choice, prompt)).collect();
     }
     let mut tokens: Vec<Tokens> = choices.iter().map(|choice| echoed(choice)).collect::<Result<_, _>>()?;
     without_generated(spec, &mut tokens, body, &choices)?;
@@ -208,15 +264,38 @@ fn choices_of(body: &Value) -> usize {
     body.get("choices").and_then(Value::as_array).map_or(0, Vec::len)
 }
 
-/// vLLM's entries: for each token those told of it and of the likeliest, by id; null for the first.
-fn prompt_logprobs(choice: &Value) -> Result<Tokens, Failure> {
+/// vLLM's entries: for each token those told of it and of the likeliest, by id; null for the first. Where the prompt went out as
+/// tokens, they must be those that came back.
+fn prompt_logprobs(choice: &Value, prompt: &Value) -> Result<Tokens, Failure> {
     let entries = choice.get("prompt_logprobs").and_then(Value::as_array).ok_or_else(missing)?;
-    entries.iter().map(|entry| entry.as_object().map(own).transpose()).collect()
+    let Some(ids) = prompt.as_array() else {
+        return entries.iter().map(|entry| entry.as_object().map(own).transpose()).collect();
+    };
+    if entries.len() != ids.len() {
+        return Err(malformed(format!("it tells of {} tokens, and {} were sent", entries.len(), ids.len())));
+    }
+    entries.iter().zip(ids).map(|(entry, id)| entry.as_object().map(|entries| named(entries, id)).transpose()).collect()
+}
+
+/// What is told of a token that is known by its id, and of the likeliest in its place.
+fn named(entries: &Map<String, Value>, id: &Value) -> Result<Told, Failure> {
+    let own = entries.get(&id.to_string());
+    let own = own.ok_or_else(|| malformed(format!("it tells nothing of token {id}, which was sent")))?;
+    let log_probability = number(own.get("logprob"))?;
+    // An entry without a probability to speak of says no more than that it has none.
+    let logs = || entries.iter().filter_map(|(id, entry)| Some((id, number(entry.get("logprob")).ok()?)));
+    let greedy = rank(own) == Some(1) || logs().all(|(_, best)| best <= log_probability);
+    let top: Option<Vec<(u32, f32)>> = logs().map(|(id, log)| Some((id.parse().ok()?, log as f32))).collect();
+    Ok(Told { log_probability, greedy, top: top.ok_or_else(|| malformed("its log-probabilities are of no token ids"))? })
+}
+
+/// A token's place among all, from the likeliest on.
+fn rank(entry: &Value) -> Option<u64> {
+    entry.get("rank").and_then(Value::as_u64)
 }
 
 /// Which of a place's entries is the prompt's own: of two, the one of the lower rank, as the other is the likeliest.
 fn own(entries: &Map<String, Value>) -> Result<Told, Failure> {
-    let rank = |entry: &Value| entry.get("rank").and_then(Value::as_u64);
     let number = |entry: &Value| number(entry.get("logprob"));
     let own = if entries.len() == 1 { entries.values().next() } else { entries.values().max_by_key(|entry| rank(entry)) };
     let is_clear = entries.len() == 1 || entries.len() == 2 && entries.values().all(|entry| rank(entry).is_some());
@@ -228,7 +307,7 @@ fn own(entries: &Map<String, Value>) -> Result<Told, Failure> {
         let best = entries.values().map(number).collect::<Result<Vec<f64>, _>>()?;
         greedy = best.iter().all(|best| *best <= log_probability);
     }
-    Ok(Told { log_probability, greedy })
+    Ok(Told { log_probability, greedy, top: Vec::new() })
 }
 
 /// OpenAI's lists: each token's own log-probability, and those of the likeliest.
@@ -245,7 +324,8 @@ fn echoed(choice: &Value) -> Result<Tokens, Failure> {
         let log_probability = number(Some(own))?;
         let top = top.as_object().filter(|top| !top.is_empty()).ok_or_else(missing)?;
         let best = top.values().map(|best| number(Some(best))).collect::<Result<Vec<f64>, _>>()?;
-        Ok(Some(Told { log_probability, greedy: best.iter().all(|best| *best <= log_probability) }))
+        let greedy = best.iter().all(|best| *best <= log_probability);
+        Ok(Some(Told { log_probability, greedy, top: Vec::new() }))
     };
     own.iter().zip(top).map(told).collect()
 }
@@ -307,10 +387,13 @@ fn nothing() -> Failure {
     inexpressible("the document has no token that can be scored")
 }
 
-/// An answer with what was told beside it.
-fn reply(answer: Answer, body: &Value) -> Reply {
-    let text = |key: &str| body.get(key).and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned);
-    let usage = body.get("usage").and_then(openai_chat::usage);
+/// An answer with what the responses told beside it.
+fn reply(answer: Answer, bodies: &[Value]) -> Reply {
+    let text = |key: &str| {
+        let told = bodies.iter().rev().filter_map(|body| body.get(key).and_then(Value::as_str));
+        told.filter(|text| !text.is_empty()).map(str::to_owned).next()
+    };
+    let usage = bodies.iter().filter_map(|body| body.get("usage").and_then(openai_chat::usage)).reduce(std::ops::Add::add);
     let served = Served { model: text("model"), fingerprint: text("system_fingerprint"), usage, ..Served::default() };
     Reply { answer, served: Some(Box::new(served)), headroom: Headroom::default() }
 }

@@ -10,7 +10,7 @@ use super::super::{Failure, Headroom, Reply, RetryClass};
 use super::exchange::{Wire, inexpressible, malformed};
 use super::llama_cpp;
 use super::native::{Native, Post};
-use crate::domain::{Answer, CauseKind, Generation, OptionScore, Request, Served, Usage};
+use crate::domain::{Answer, CauseKind, Generation, OptionScore, Request, Served};
 
 /// Most tokens that one request forces: they are written one by one, and a request must end before its time is up.
 const STEP: usize = 256;
@@ -103,20 +103,19 @@ fn disobeyed(how: &str) -> Failure {
 
 /// What several requests said beside their answers, together.
 #[derive(Default)]
-struct Told {
+struct Beside {
     served: Served,
 }
 
-impl Told {
+impl Beside {
     /// Adds one response.
     fn add(&mut self, body: &Value) {
         if let Some(name) = body.get("model").and_then(Value::as_str) {
             self.served.model = Some(name.to_owned());
         }
-        let Some(more) = llama_cpp::usage(body) else { return };
-        let sum = self.served.usage.unwrap_or_default();
-        let (prompt, completion) = (sum.prompt + more.prompt, sum.completion + more.completion);
-        self.served.usage = Some(Usage { prompt, completion, cached: sum.cached + more.cached });
+        if let Some(more) = llama_cpp::usage(body) {
+            self.served.usage = Some(self.served.usage.unwrap_or_default() + more);
+        }
     }
 
     /// An answer with all of it.
@@ -126,7 +125,7 @@ impl Told {
 }
 
 /// Forces one span and reads its scores.
-async fn force(post: &Post<'_>, span: &Span, top: u32, told: &mut Told) -> Result<Vec<TokenScore>, Failure> {
+async fn force(post: &Post<'_>, span: &Span, top: u32, told: &mut Beside) -> Result<Vec<TokenScore>, Failure> {
     let body = post(wire(span, top)).await?;
     told.add(&body);
     scores(&body, span)
@@ -140,7 +139,7 @@ async fn force(post: &Post<'_>, span: &Span, top: u32, told: &mut Told) -> Resul
 /// Those of the requests; [`CauseKind::Refused`] where an option has no token of its own, or there is no room for it.
 pub(super) async fn choice(native: &Native, post: &Post<'_>, context: &str, options: &[String]) -> Result<Reply, Failure> {
     let spans = spans(native, post, context, options).await?;
-    let mut told = Told::default();
+    let mut told = Beside::default();
     let mut known: Vec<Option<TokenScore>> = vec![None; spans.len()];
     let letters = spans.iter().filter(|span| span.targets.len() == 1).count();
     let mut scored = Vec::with_capacity(spans.len());
@@ -236,7 +235,7 @@ pub(super) async fn rolling(native: &Native, post: &Post<'_>, text: &str) -> Res
     if tokens.is_empty() {
         return Err(inexpressible("the document has no tokens"));
     }
-    let mut told = Told::default();
+    let mut told = Beside::default();
     let mut scores = Vec::with_capacity(tokens.len());
     for span in windows(&tokens, native.start()?, native.room()) {
         scores.extend(force(post, &span, LIKELIEST, &mut told).await?);

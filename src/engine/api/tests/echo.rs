@@ -254,6 +254,67 @@ fn a_document_is_scored_behind_the_token_that_begins_it() {
     assert!(server.asked()[2].1.contains(r#""prompt":[[1,5,6]]"#), "{:?}", server.asked());
 }
 
+/// A place with the likeliest tokens beside its own, as vLLM writes it for `prompt_logprobs` above 1.
+fn among(own: (u32, f64, u32), likeliest: &[(u32, f64)]) -> Value {
+    let mut place = serde_json::Map::new();
+    for (rank, (id, logprob)) in likeliest.iter().enumerate() {
+        place.insert(id.to_string(), json!({"logprob": logprob, "rank": rank + 1, "decoded_token": "?"}));
+    }
+    let (id, logprob, rank) = own;
+    place.insert(id.to_string(), json!({"logprob": logprob, "rank": rank, "decoded_token": "a"}));
+    place.into()
+}
+
+#[test]
+fn a_document_is_told_with_the_likeliest_tokens_and_its_own_are_found_by_their_ids() {
+    let places =
+        json!([null, among((5, -3.5, 4), &[(8, -0.5), (9, -1.5), (7, -2.5)]), among((6, -0.25, 1), &[(6, -0.25), (4, -9999.0)])]);
+    let server = Server::new(vec![tokens(&[1, 5, 6]), tokens(&[5, 6]), vllm_choices(&[places])]);
+    let spec = vllm();
+    let post = |wire| server.answer(wire);
+    let Answer::Rolling { nll, top, .. } = at_once(rolling(&spec, &post, "two tokens")).unwrap().answer else {
+        panic!("no document")
+    };
+    assert_eq!(nll, [3.5, 0.25]);
+    assert_eq!(
+        top,
+        [vec![(8, -0.5), (9, -1.5), (7, -2.5), (5, -3.5)], vec![(6, -0.25)]],
+        "what has no probability tells nothing"
+    );
+    assert!(server.asked()[2].1.contains(r#""prompt_logprobs":20,"#), "{:?}", server.asked());
+}
+
+#[test]
+fn a_server_that_tells_fewer_is_asked_for_one() {
+    // vLLM's words, with `--max-logprobs 5`.
+    let words = "h answered with HTTP 400: Requested prompt logprobs of 20, which is greater than max allowed: 5";
+    let refused = Failure::new(CauseKind::Refused, RetryClass::No, words);
+    let server = Server::new(vec![tokens(&[1, 5]), tokens(&[5])]);
+    server.responses.lock().unwrap().push_back(Err(refused));
+    server.responses.lock().unwrap().push_back(Ok(vllm_choices(&[json!([null, first(5, -0.5)])])));
+    assert_eq!(server.rolling(&vllm(), "a").unwrap(), [0.5]);
+    assert!(server.asked()[3].1.contains(r#""prompt_logprobs":1,"#), "{:?}", server.asked());
+}
+
+#[test]
+fn tokens_other_than_those_that_were_sent_are_no_answer() {
+    for places in [json!([null, first(7, -0.5)]), json!([null, first(5, -0.5), first(6, -0.5)]), json!([null])] {
+        let server = Server::new(vec![tokens(&[1, 5]), tokens(&[5]), vllm_choices(&[places])]);
+        assert_eq!(server.rolling(&vllm(), "a").unwrap_err().kind, CauseKind::Malformed);
+    }
+}
+
+#[test]
+fn windows_go_out_together_as_far_as_a_response_has_room_for_them() {
+    let window = |tokens: usize| Window { prompt: vec![7; tokens].into(), scored: 1 };
+    let parts = |sizes: &[usize]| {
+        let windows: Vec<Window> = sizes.iter().map(|&tokens| window(tokens)).collect();
+        together(&windows).iter().map(|part| part.len()).collect::<Vec<_>>()
+    };
+    assert_eq!(parts(&[100, 100, 100]), [3]);
+    assert_eq!(parts(&[8192, 8192, 1, 16_384, 40_000, 5]), [2, 1, 1, 1, 1]);
+}
+
 #[test]
 fn windows_cover_a_long_document_once_and_leave_room_for_one_token() {
     for (front, length, context) in [(vec![1], 40, 8), (vec![], 40, 8), (vec![1], 6, 8), (vec![1, 2], 100, 5), (vec![1], 7, 8)] {
