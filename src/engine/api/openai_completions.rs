@@ -14,7 +14,7 @@ pub(super) fn encode(ask: &Ask<'_>) -> Result<Wire, Failure> {
     let spec = ask.spec;
     let Request::Generate { prompt, generation } = ask.request else {
         if !preset::chat(spec) {
-            return Err(inexpressible(format!("{}'s completions take no conversations: use openai-chat", spec.preset.word())));
+            return Err(inexpressible(format!("{}'s completions take no conversations: use api = \"chat\"", spec.preset.word())));
         }
         return openai_chat::encode(ask);
     };

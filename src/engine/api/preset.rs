@@ -254,15 +254,10 @@ fn is_base(model: &str) -> bool {
     ["babbage-002", "davinci-002"].iter().any(|base| model == *base || model.starts_with(&format!("ft:{base}:")))
 }
 
-/// The presets that can give log-likelihoods, whatever the model, each with the dialect to ask for where it is not its default.
+/// The presets that can give log-likelihoods, whatever the model, each with what a plan adds where its default dialect does not.
 #[must_use]
 pub fn could_score() -> Vec<&'static str> {
-    vec![
-        "vllm",
-        "llama-server",
-        r#"litellm (dialect = "openai-completions")"#,
-        r#"openai-compatible (dialect = "openai-completions")"#,
-    ]
+    vec!["vllm", "llama-server", r#"litellm (api = "completions")"#, r#"openai-compatible (api = "completions")"#]
 }
 
 /// Whether a subject continues a prompt as it is; otherwise it is sent as one message of a user.

@@ -45,7 +45,5 @@ pub(super) fn with_batch() -> Vec<&'static str> {
 
 /// The engines that tell how likely a given text is, in a plan's words.
 pub(in super::super) fn could_score() -> String {
-    let presets =
-        preset::could_score().into_iter().map(|way| way.replace("dialect = \"openai-completions\"", "api = \"completions\""));
-    ["local".to_owned()].into_iter().chain(presets).collect::<Vec<_>>().join(", ")
+    ["local"].into_iter().chain(preset::could_score()).collect::<Vec<_>>().join(", ")
 }

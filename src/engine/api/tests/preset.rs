@@ -114,7 +114,7 @@ fn only_servers_that_tell_of_prompts_can_score_given_texts() {
     for name in could_score() {
         let word = name.split(' ').next().unwrap();
         let (_, preset) = Preset::ALL.into_iter().find(|(known, _)| *known == word).unwrap();
-        let dialect = if name.contains("dialect") { Dialect::OpenaiCompletions } else { of(preset).dialects[0] };
+        let dialect = if name.contains(r#"(api = "completions")"#) { Dialect::OpenaiCompletions } else { of(preset).dialects[0] };
         assert_ne!(scoring(preset, dialect, "m"), Scoring::None, "{name}");
         assert!(of(preset).dialects.contains(&dialect), "{name}");
     }
