@@ -6,6 +6,7 @@ use std::io;
 use reqwest::header::HeaderMap;
 
 use super::super::{Failure, RetryClass};
+use super::bedrock;
 use super::headroom::{Told, until_reset};
 use crate::domain::CauseKind;
 
@@ -17,17 +18,7 @@ const GLIMPSE: usize = 80;
 /// The failure that a response with another status than 2xx is. `words` are the service's own.
 pub(super) fn of_status(status: u16, headers: &HeaderMap, words: &str, (host, told): (&str, Told)) -> Failure {
     let spent = no_credit(words);
-    let (kind, class) = match status {
-        429 if spent => (CauseKind::Refused, RetryClass::No),
-        429 | 529 => (CauseKind::Limited, RetryClass::Busy),
-        503 if told.wait.is_some() || is_full(words) => (CauseKind::Limited, RetryClass::Busy),
-        408 | 504 => (CauseKind::Timeout, RetryClass::Transient),
-        400 | 422 if is_filter(words) => (CauseKind::Filtered, RetryClass::No),
-        400 | 413 | 422 => (CauseKind::Refused, RetryClass::No),
-        501 | 505 => (CauseKind::Transport, RetryClass::No),
-        425 | 500.. => (CauseKind::Transport, RetryClass::Transient),
-        _ => (CauseKind::Transport, RetryClass::No),
-    };
+    let (kind, class) = by_name(headers).unwrap_or_else(|| by_status(status, words, told.wait.is_some()));
     let class = match (headers.get("x-should-retry").and_then(|value| value.to_str().ok()), class) {
         (Some("false"), _) => RetryClass::No,
         (Some("true"), RetryClass::No) => RetryClass::Transient,
@@ -42,6 +33,29 @@ pub(super) fn of_status(status: u16, headers: &HeaderMap, words: &str, (host, to
     };
     let message = format!("{host} answered with HTTP {status}{said}{hint}");
     Failure { wait, headroom: told.headroom, ..Failure::new(kind, class, message) }
+}
+
+/// The class of a fault that Amazon names in a header and that may pass: its statuses (408, 424, 429 and 503 are each used for
+/// several) say less than its names.
+fn by_name(headers: &HeaderMap) -> Option<(CauseKind, RetryClass)> {
+    let name = headers.get("x-amzn-errortype")?.to_str().ok()?;
+    Some(bedrock::class(name)).filter(|(_, class)| *class != RetryClass::No)
+}
+
+/// The class of a status; `waits`: whether the service says how long to wait.
+fn by_status(status: u16, words: &str, waits: bool) -> (CauseKind, RetryClass) {
+    match status {
+        429 if no_credit(words) => (CauseKind::Refused, RetryClass::No),
+        429 | 529 => (CauseKind::Limited, RetryClass::Busy),
+        503 if waits || is_full(words) => (CauseKind::Limited, RetryClass::Busy),
+        408 | 504 => (CauseKind::Timeout, RetryClass::Transient),
+        400 | 422 if is_filter(words) => (CauseKind::Filtered, RetryClass::No),
+        400 | 413 | 422 => (CauseKind::Refused, RetryClass::No),
+        501 | 505 => (CauseKind::Transport, RetryClass::No),
+        // 424: a gateway's own model failed, not the request.
+        424 | 425 | 500.. => (CauseKind::Transport, RetryClass::Transient),
+        _ => (CauseKind::Transport, RetryClass::No),
+    }
 }
 
 /// Whether a limit will not come back by waiting: there is no money left.
@@ -176,6 +190,7 @@ mod tests {
             (429, Limited, Busy),
             (529, Limited, Busy),
             (408, Timeout, Transient),
+            (424, Transport, Transient),
             (425, Transport, Transient),
             (500, Transport, Transient),
             (502, Transport, Transient),
@@ -197,6 +212,21 @@ mod tests {
             let failure = failure(status, &[], "");
             assert_eq!((failure.kind, failure.retry), (kind, class), "{status}");
         }
+    }
+
+    /// Errors of Converse with their statuses: docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html.
+    #[test]
+    fn amazons_own_name_of_a_passing_fault_counts_more_than_its_status() {
+        use CauseKind::{Limited, Timeout, Transport};
+        let named = |status, name| {
+            let failure = failure(status, &[("x-amzn-errortype", name)], "");
+            (failure.kind, failure.retry)
+        };
+        assert_eq!(named(424, "ModelErrorException"), (Transport, RetryClass::Transient));
+        assert_eq!(named(503, "ServiceUnavailableException:http://internal.amazon.com/"), (Transport, RetryClass::Busy));
+        assert_eq!(named(408, "ModelTimeoutException"), (Timeout, RetryClass::Transient));
+        assert_eq!(named(429, "ModelNotReadyException"), (Limited, RetryClass::Busy));
+        assert_eq!(named(403, "AccessDeniedException"), (Transport, RetryClass::No), "one that stays is told by its status");
     }
 
     #[test]
