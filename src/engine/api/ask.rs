@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::super::{BoxFuture, Failure, Headroom, Reply, RetryClass};
+use super::body::adjust;
 use super::exchange::{Ask, Draft, Flow, Framing, Wire, inexpressible, malformed, prompt_digest};
 use super::frames::{Frames, OwnedFrame};
 use super::http::{Http, Response};
@@ -222,23 +223,6 @@ fn written(body: &Map<String, Value>) -> Result<Vec<u8>, Failure> {
     serde_json::to_vec(body).map_err(|fault| inexpressible(format!("the request cannot be written: {fault}")))
 }
 
-/// Puts the plan's own members into a body, objects into objects, and takes out what it wants left out.
-pub(super) fn adjust(spec: &ApiSpec, body: &mut Map<String, Value>) {
-    merge(body, &spec.extra);
-    for name in &spec.omit {
-        body.shift_remove(name);
-    }
-}
-
-fn merge(into: &mut Map<String, Value>, more: &Map<String, Value>) {
-    for (name, value) in more {
-        match (into.get_mut(name), value) {
-            (Some(Value::Object(there)), Value::Object(value)) => merge(there, value),
-            _ => drop(into.insert(name.clone(), value.clone())),
-        }
-    }
-}
-
 /// The digest of a prompt that was rendered here.
 fn text_digest(text: &str) -> Digest {
     prompt_digest(&Request::Perplexity { text: text.to_owned() })
@@ -250,19 +234,7 @@ fn micros(time: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn a_plans_members_go_over_and_into_the_dialects_own() {
-        let body = json!({"model": "m", "seed": 1, "options": {"num_ctx": 2048, "top_k": 0}, "stop": ["a"]});
-        let Value::Object(mut body) = body else { unreachable!("it is an object") };
-        let extra = json!({"seed": 2, "options": {"num_ctx": 8192}, "stop": [], "top_k": 40});
-        merge(&mut body, extra.as_object().expect("an object"));
-        let expected = json!({"model": "m", "seed": 2, "options": {"num_ctx": 8192, "top_k": 0}, "stop": [], "top_k": 40});
-        assert_eq!(Value::Object(body), expected);
-    }
 
     #[test]
     fn a_gateways_deployment_stands_behind_the_models_name() {

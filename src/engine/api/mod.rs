@@ -11,6 +11,7 @@ mod anthropic;
 mod ask;
 mod batch;
 mod bedrock;
+mod body;
 mod dialect;
 mod echo;
 mod examine;
@@ -38,6 +39,7 @@ mod tool_calls;
 mod turns;
 mod vertex;
 
+pub use body::members;
 pub use examine::{Check, Standing};
 pub use open::{Access, ApiError};
 

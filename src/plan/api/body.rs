@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::suite::{Section, is_secret_name, looks_secret};
+use crate::domain::ApiSpec;
+use crate::engine::api;
+use crate::suite::{Section, is_secret_name, looks_secret, nearest};
 
 /// Members that are what a sample asks; a plan that changed them would ask something else.
 const ASKED: [&str; 8] = ["model", "messages", "prompt", "input", "stream", "n", "tools", "echo"];
@@ -15,30 +17,83 @@ const SET: [&str; 7] =
 
 const KEY_HINT: &str = "name the environment variable that holds the key with `key_env`, or its file with `key_file`";
 
-/// Reads `extra` and `omit`.
+/// Reads `extra` and `omit`. A name with dots is a path: the member within the one before the dot.
 pub(super) fn members(section: &Section<'_>) -> (Map<String, Value>, Vec<String>) {
-    let table = section.table("extra", "extra");
-    let extra: Map<String, Value> = table.as_ref().map(|table| table.members().into_iter().collect()).unwrap_or_default();
-    if let Some(table) = &table {
-        for (name, value) in &extra {
-            if ASKED.contains(&name.as_str()) {
+    let mut extra = Map::new();
+    if let Some(table) = section.table("extra", "extra") {
+        for (path, value) in table.members() {
+            let name = first(&path);
+            if ASKED.contains(&name) {
                 let hint = if name == "stream" { "it is a key of its own: stream = true" } else { "remove it" };
-                table.fault_of(name, format!("`{name}` is part of what is asked, and no `extra`"), Some(hint));
-            } else if holds_secret(name, value) {
-                table.fault_of(name, format!("`{name}` in extra: a secret does not belong in this file"), Some(KEY_HINT));
+                table.fault_of(&path, format!("`{path}` is part of what is asked, and no `extra`"), Some(hint));
+            } else if holds_secret(path.rsplit('.').next().unwrap_or_default(), &value) {
+                table.fault_of(&path, format!("`{path}` in extra: a secret does not belong in this file"), Some(KEY_HINT));
+            } else if path.split('.').any(str::is_empty) {
+                table.fault_of(&path, format!("`{path}` is no path of names with dots between"), None);
+            } else if !put(&mut extra, &path, value) {
+                table.fault_of(&path, format!("`{path}` is in extra twice"), Some("keep one of them"));
             }
         }
     }
     let omit = section.texts("omit").unwrap_or_default();
-    for name in &omit {
-        if ASKED.contains(&name.as_str()) {
-            let message = format!("`{name}` is part of what is asked, and cannot be left out");
+    for path in &omit {
+        if ASKED.contains(&first(path)) {
+            let message = format!("`{path}` is part of what is asked, and cannot be left out");
             section.fault_at("omit", message, Some("leave out what a model refuses, such as \"seed\" or \"top_p\""));
-        } else if extra.contains_key(name) {
-            section.fault_at("omit", format!("`{name}` is both in `extra` and in `omit`"), Some("keep one of them"));
+        } else if has(&extra, path) {
+            section.fault_at("omit", format!("`{path}` is both in `extra` and in `omit`"), Some("keep one of them"));
         }
     }
     (extra, omit)
+}
+
+/// Notes what a subject's requests do not have and a plan leaves out all the same: a slip, or another service's name for it.
+pub(super) fn check_omitted(section: &Section<'_>, spec: &ApiSpec) {
+    let known = api::members(spec);
+    // Where requests cannot be written at all, something else is wrong, and told.
+    let unknown = |path: &&String| !known.is_empty() && !known.contains(path) && !ASKED.contains(&first(path));
+    for path in spec.omit.iter().filter(unknown) {
+        let message = format!("`{path}` is left out of requests that do not have it");
+        let inner = known.iter().find(|known| known.rsplit('.').next() == Some(path) && known.contains('.'));
+        let near = inner.map(String::as_str).or_else(|| nearest(path, known.iter().map(String::as_str)));
+        let hint = near.map_or_else(|| "remove it from `omit`".to_owned(), |near| format!("did you mean `{near}`?"));
+        section.fault_at("omit", message, Some(&hint));
+    }
+}
+
+/// The first name of a path.
+fn first(path: &str) -> &str {
+    path.split('.').next().unwrap_or_default()
+}
+
+/// Puts a value at a path, objects beside objects; false where something else is there already.
+fn put(into: &mut Map<String, Value>, path: &str, value: Value) -> bool {
+    let (name, value) = match path.split_once('.') {
+        None => (path, value),
+        Some((name, rest)) => {
+            let mut within = Map::new();
+            put(&mut within, rest, value);
+            (name, Value::Object(within))
+        }
+    };
+    match (into.get_mut(name), value) {
+        (None, value) => {
+            into.insert(name.to_owned(), value);
+            true
+        }
+        (Some(Value::Object(there)), Value::Object(more)) => {
+            more.into_iter().fold(true, |good, (name, value)| put(there, &name, value) && good)
+        }
+        (Some(_), _) => false,
+    }
+}
+
+/// Whether there is a member at a path.
+fn has(members: &Map<String, Value>, path: &str) -> bool {
+    match path.split_once('.') {
+        None => members.contains_key(path),
+        Some((name, rest)) => members.get(name).and_then(Value::as_object).is_some_and(|within| has(within, rest)),
+    }
 }
 
 /// Whether a member or one within it is a secret.

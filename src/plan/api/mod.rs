@@ -90,6 +90,7 @@ pub(super) fn read(section: &Section<'_>, preset: Preset, root: &Path) -> (ApiSp
         tokenizer: super::subjects::existing(section, "tokenizer", root),
         server,
     };
+    body::check_omitted(section, &spec);
     (spec, service::read(section))
 }
 

@@ -87,6 +87,30 @@ price = { input = 2, output = 6.5, cached = 0.2 }";
 }
 
 #[test]
+fn a_dot_goes_into_a_member_and_what_requests_do_not_have_cannot_be_left_out() {
+    let cloud = "engine = \"bedrock\"\nmodel = \"m\"\nregion = \"eu-west-3\"\n";
+    let good = "omit = [\"inferenceConfig.topP\"]\nextra = { \"additionalModelRequestFields.top_k\" = 1, additionalModelRequestFields = { seed = 7 } }";
+    let plan = place(&format!("{cloud}{good}"), MISTRAL).load();
+    let spec = spec(&plan, 0);
+    assert_eq!(spec.omit, ["inferenceConfig.topP"]);
+    let expected = serde_json::json!({"additionalModelRequestFields": {"top_k": 1, "seed": 7}});
+    assert_eq!(serde_json::Value::from(spec.extra.clone()), expected);
+    for (keys, fault, hint) in [
+        ("omit = [\"topP\"]", "`topP` is left out of requests that do not have it", "did you mean `inferenceConfig.topP`?"),
+        ("omit = [\"inferenceConfig.top\"]", "do not have it", "did you mean `inferenceConfig.topP`?"),
+        ("omit = [\"seed\"]", "`seed` is left out of requests", "remove it from `omit`"),
+        ("omit = [\"messages.content\"]", "is part of what is asked", "leave out what a model refuses"),
+        ("omit = [\"a.b\"]\nextra = { a = { b = 1 } }", "both in `extra` and in `omit`", "keep one of them"),
+        ("extra = { \"a.b\" = 1, a = 2 }", "is in extra twice", "keep one of them"),
+        ("extra = { \"a..b\" = 1 }", "is no path", ""),
+        ("extra = { \"messages.x\" = 1 }", "is part of what is asked", "remove it"),
+    ] {
+        let faults = place(&format!("{cloud}{keys}"), MISTRAL).faults();
+        assert!(faults.contains(fault) && faults.contains(hint), "{keys}: {faults}");
+    }
+}
+
+#[test]
 fn clouds_are_addressed_by_their_region_and_servers_by_a_file() {
     let vertex = "engine = \"vertex\"\nmodel = \"m@1\"\nregion = \"europe-west4\"\nproject = \"p\"";
     let plan = place("engine = \"bedrock\"\nmodel = \"m\"\nregion = \"eu-west-1\"", vertex).load();

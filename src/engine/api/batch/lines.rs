@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::super::Failure;
-use super::super::ask::adjust;
+use super::super::body::adjust;
 use super::super::dialect;
 use super::super::exchange::Ask;
 use crate::domain::{ApiSpec, Request, SubjectName};
