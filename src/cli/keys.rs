@@ -8,7 +8,13 @@ use secrecy::SecretString;
 
 use super::failure::Failure;
 use crate::domain::{ApiSpec, EngineSpec, KeySource, Subject};
+use crate::engine::api::preset::{self, KeyPlace};
 use crate::plan::Plan;
+
+/// The variable of Bedrock's API keys.
+const BEARER: &str = "AWS_BEARER_TOKEN_BEDROCK";
+/// The variables of AWS credentials, in the order in which they are written: without an API key, requests are signed with them.
+const AWS: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
 
 /// Whether every key that the plan names is there, so that the first missing one is told before anything is started.
 pub(super) fn check(plan: &Plan) -> Result<(), Failure> {
@@ -23,13 +29,11 @@ pub(super) fn read(subject: &Subject, spec: &ApiSpec, root: &Path) -> Result<Opt
     let Some(source) = &spec.key else { return Ok(None) };
     let name = &subject.name;
     let secret = match source {
-        KeySource::Env(variable) => match environment(variable) {
-            Ok(value) => SecretString::from(value.trim()),
-            Err(VarError::NotPresent) => SecretString::default(),
-            Err(VarError::NotUnicode(_)) => {
-                return Err(Failure::usage(format!("subject `{name}`: the environment variable {variable} is no text")));
-            }
-        },
+        KeySource::Env(variable) => {
+            let key = variable_of(name.as_str(), variable)?;
+            let signed = is_empty(&key) && preset::key_place(spec) == KeyPlace::Aws && variable == BEARER;
+            if signed { credentials(name.as_str())? } else { key }
+        }
         KeySource::File(path) => {
             let path = root.join(path);
             let text = fs::read_to_string(&path).map(SecretString::from);
@@ -44,6 +48,36 @@ pub(super) fn read(subject: &Subject, spec: &ApiSpec, root: &Path) -> Result<Opt
         return Err(missing(name.as_str(), source));
     }
     Ok(Some(secret))
+}
+
+/// What an environment variable holds, white space around it left out; empty where it is not set.
+fn variable_of(subject: &str, variable: &str) -> Result<SecretString, Failure> {
+    match environment(variable) {
+        Ok(value) => Ok(SecretString::from(value.trim())),
+        Err(VarError::NotPresent) => Ok(SecretString::default()),
+        Err(VarError::NotUnicode(_)) => {
+            Err(Failure::usage(format!("subject `{subject}`: the environment variable {variable} is no text"))
+                .with_hint("set it to the service's key"))
+        }
+    }
+}
+
+/// AWS credentials to sign with, as `ID:SECRET` or `ID:SECRET:TOKEN`; empty where there are none.
+fn credentials(subject: &str) -> Result<SecretString, Failure> {
+    use secrecy::ExposeSecret;
+    let [id, secret, token] = [variable_of(subject, AWS[0])?, variable_of(subject, AWS[1])?, variable_of(subject, AWS[2])?];
+    match (is_empty(&id), is_empty(&secret)) {
+        (true, true) => return Ok(SecretString::default()),
+        (false, false) => {}
+        (no_id, _) => {
+            let (there, missing) = if no_id { (AWS[1], AWS[0]) } else { (AWS[0], AWS[1]) };
+            let what = format!("subject `{subject}` signs with AWS credentials, and {there} is set without {missing}");
+            return Err(Failure::usage(what).with_hint(format!("set {missing} too, or {BEARER} to an API key of Bedrock's")));
+        }
+    }
+    let pair = format!("{}:{}", id.expose_secret(), secret.expose_secret());
+    let whole = if is_empty(&token) { pair } else { format!("{pair}:{}", token.expose_secret()) };
+    Ok(SecretString::from(whole))
 }
 
 #[expect(clippy::disallowed_methods, reason = "keys are read from the environment here and nowhere else")]
@@ -64,6 +98,11 @@ fn is_empty(secret: &SecretString) -> bool {
 /// What to set, and where.
 fn missing(subject: &str, source: &KeySource) -> Failure {
     match source {
+        KeySource::Env(variable) if variable == BEARER => Failure::usage(format!(
+            "subject `{subject}` needs a key: neither {BEARER} nor {} and {} are set in the environment",
+            AWS[0], AWS[1]
+        ))
+        .with_hint("set the one to an API key of Bedrock's, or the others to AWS credentials to sign with"),
         KeySource::Env(variable) => {
             Failure::usage(format!("subject `{subject}` needs a key, and the environment variable {variable} is not set"))
                 .with_hint(format!("set {variable} to the service's key, or name another place with `key_env` or `key_file`"))

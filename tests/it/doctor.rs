@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::bench::{Bench, Ended};
 use crate::loopback::{Loopback, Received, Script};
@@ -125,4 +126,86 @@ fn an_endpoint_that_refuses_is_bad_and_the_next_subject_is_still_examined() {
     assert_eq!(code, 2, "{said}");
     assert!(said.contains("small · m-2411") && said.contains("30 tokens read"), "{said}");
     assert!(!said.contains(KEY), "a key that the service quotes is not passed on:\n{said}");
+}
+
+/// HMAC with SHA-256 (RFC 2104).
+fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
+    let mut block = [0_u8; 64];
+    block[..key.len()].copy_from_slice(key);
+    let pad = |with: u8| block.map(|byte| byte ^ with).to_vec();
+    let inner = Sha256::digest([pad(0x36), message.to_vec()].concat());
+    Sha256::digest([pad(0x5c), inner.to_vec()].concat()).to_vec()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The `authorization` of a request by the rules of "Create a signed AWS API request" (docs.aws.amazon.com/IAM): canonical
+/// request, string to sign, derived key.
+fn signature(request: &Received, secret: &str, region: &str) -> String {
+    let header = |name: &str| request.header(name).unwrap_or_else(|| panic!("{name} is sent: {request:?}"));
+    let names = "content-type;host;x-amz-date;x-amz-security-token";
+    let headers: String = names.split(';').map(|name| format!("{name}:{}\n", header(name))).collect();
+    // A path is encoded once more than it is sent: only `%` is left to be.
+    let path = request.path.replace('%', "%25");
+    let body = hex(&Sha256::digest(&request.body));
+    let canonical = format!("{}\n{path}\n\n{headers}\n{names}\n{body}", request.method);
+    let (at, day) = (header("x-amz-date"), &header("x-amz-date")[..8]);
+    let scope = format!("{day}/{region}/bedrock/aws4_request");
+    let text = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
+    let key = [day, region, "bedrock", "aws4_request"]
+        .iter()
+        .fold(format!("AWS4{secret}").into_bytes(), |key, part| hmac(&key, part.as_bytes()));
+    let signature = hex(&hmac(&key, text.as_bytes()));
+    format!("AWS4-HMAC-SHA256 Credential=AKIDQGEXAMPLE/{scope}, SignedHeaders={names}, Signature={signature}")
+}
+
+#[test]
+fn without_an_api_key_requests_to_bedrock_are_signed_with_aws_credentials() {
+    const SECRET: &str = "wJalr/recognisable+Secret/EXAMPLEKEY";
+    const TOKEN: &str = "IQoJb3JpZ2luX2VjE/recognisable==";
+    let server = Loopback::start(|request: &Received| match request.path.as_str() {
+        "/model/m.large-2407-v1%3A0/converse" => Script::json(
+            200,
+            json!({"output": {"message": {"role": "assistant", "content": [{"text": "four"}]}}, "stopReason": "end_turn",
+                "usage": {"inputTokens": 9, "outputTokens": 1, "totalTokens": 10}, "metrics": {"latencyMs": 5}})
+            .to_string(),
+        ),
+        _ => Script::json(404, r#"{"message":"no such operation"}"#),
+    });
+    let cloud = format!("engine = \"bedrock\"\nmodel = \"m.large-2407-v1:0\"\nbase_url = \"{}\"\n", server.url());
+    let subject = format!("{cloud}region = \"eu-west-3\"\nomit = [\"inferenceConfig.topP\"]");
+    let bench = bench(&subject, &subject);
+    let doctor = |variables: &[(&str, &str)]| {
+        let mut command: Command = bench.binary();
+        for name in ["AWS_BEARER_TOKEN_BEDROCK", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"] {
+            command.env_remove(name);
+        }
+        let output = command.arg("doctor").envs(variables.iter().copied()).output().expect("the binary starts");
+        let ended = Ended(output);
+        (ended.code(), format!("{}{}", String::from_utf8_lossy(&ended.0.stdout), ended.complaint()))
+    };
+    let id = ("AWS_ACCESS_KEY_ID", "AKIDQGEXAMPLE");
+    let (code, said) = doctor(&[]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("neither AWS_BEARER_TOKEN_BEDROCK nor AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"), "{said}");
+    let (code, said) = doctor(&[id]);
+    assert!(code == 2 && said.contains("AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY"), "{said}");
+    let (code, said) = doctor(&[id, ("AWS_SECRET_ACCESS_KEY", SECRET), ("AWS_SESSION_TOKEN", TOKEN)]);
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("recognisable"), "{said}");
+    let asked: Vec<Received> = server.log().into_iter().filter(|request| request.method == "POST").collect();
+    assert_eq!(asked.len(), 2, "one request a subject");
+    for request in &asked {
+        assert_eq!(request.header("x-amz-security-token"), Some(TOKEN));
+        assert_eq!(request.header("authorization"), Some(signature(request, SECRET, "eu-west-3").as_str()));
+        let settings = &request.json()["inferenceConfig"];
+        assert!(settings.get("temperature").is_some() && settings.get("topP").is_none(), "{settings}");
+    }
+    assert!(server.log().iter().all(|request| !format!("{request:?}").contains(SECRET)), "the secret is never sent");
+    let (code, said) = doctor(&[("AWS_BEARER_TOKEN_BEDROCK", KEY), id, ("AWS_SECRET_ACCESS_KEY", SECRET)]);
+    assert_eq!(code, 0, "{said}");
+    let last = server.log().pop().expect("it was asked");
+    assert_eq!(last.header("authorization"), Some(format!("Bearer {KEY}").as_str()), "an API key comes first");
 }

@@ -22,7 +22,8 @@ pub(super) struct Unsendable;
 
 /// A service's key. It is shown by no formatter.
 pub(super) struct Key {
-    secret: SecretString,
+    /// What is hidden wherever it turns up: the key, or the parts of AWS credentials.
+    secrets: Vec<SecretString>,
     carried: Carried,
 }
 
@@ -47,7 +48,9 @@ impl Key {
         if place == KeyPlace::Aws
             && let Some(credentials) = Credentials::of(&secret)
         {
-            return Ok(Self { secret, carried: Carried::Signature(credentials) });
+            let Credentials { access_key, secret_key, session_token } = credentials.clone();
+            let secrets = [access_key, secret_key].into_iter().chain(session_token).collect();
+            return Ok(Self { secrets, carried: Carried::Signature(credentials) });
         }
         let text = secret.expose_secret();
         let (name, value) = match place {
@@ -57,7 +60,7 @@ impl Key {
         };
         let mut value = HeaderValue::try_from(value).map_err(|_| Unsendable)?;
         value.set_sensitive(true);
-        Ok(Self { secret, carried: Carried::Header(name, value) })
+        Ok(Self { secrets: vec![secret], carried: Carried::Header(name, value) })
     }
 
     /// The header that carries it; none where requests are signed.
@@ -78,16 +81,17 @@ impl Key {
 
     /// A text without the key or any longer piece of it: servers quote what they were sent.
     pub(super) fn scrub<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let key = self.secret.expose_secret().as_bytes();
-        let piece = PIECE.min(key.len());
-        if piece == 0 || text.len() < piece {
-            return Cow::Borrowed(text);
-        }
         let bytes = text.as_bytes();
-        let known = |at: usize| key.windows(piece).any(|window| window == &bytes[at..at + piece]);
         let mut hidden = vec![false; bytes.len()];
-        for at in (0..=bytes.len() - piece).filter(|&at| known(at)) {
-            hidden[at..at + piece].fill(true);
+        for key in self.secrets.iter().map(|secret| secret.expose_secret().as_bytes()) {
+            let piece = PIECE.min(key.len());
+            if piece == 0 || bytes.len() < piece {
+                continue;
+            }
+            let known = |at: usize| key.windows(piece).any(|window| window == &bytes[at..at + piece]);
+            for at in (0..=bytes.len() - piece).filter(|&at| known(at)) {
+                hidden[at..at + piece].fill(true);
+            }
         }
         if !hidden.contains(&true) {
             return Cow::Borrowed(text);
@@ -105,28 +109,32 @@ impl Key {
 
     /// Bytes without the whole key, in place where it does not stand in them.
     pub(super) fn cleanse(&self, bytes: Vec<u8>) -> Vec<u8> {
-        let key = self.secret.expose_secret().as_bytes();
-        // A key as short as a word would be found in answers that merely use that word.
-        if key.len() < PIECE || bytes.len() < key.len() {
-            return bytes;
-        }
-        let places: Vec<usize> = find(&bytes, key);
-        if places.is_empty() {
-            return bytes;
-        }
-        let mut clean = Vec::with_capacity(bytes.len());
-        let mut from = 0;
-        for at in places {
-            if at < from {
-                continue;
-            }
-            clean.extend(&bytes[from..at]);
-            clean.extend(HIDDEN.as_bytes());
-            from = at + key.len();
-        }
-        clean.extend(&bytes[from..]);
-        clean
+        self.secrets.iter().fold(bytes, |bytes, secret| without(bytes, secret.expose_secret().as_bytes()))
     }
+}
+
+/// Bytes with a mark wherever the key stood.
+fn without(bytes: Vec<u8>, key: &[u8]) -> Vec<u8> {
+    // A key as short as a word would be found in answers that merely use that word.
+    if key.len() < PIECE || bytes.len() < key.len() {
+        return bytes;
+    }
+    let places: Vec<usize> = find(&bytes, key);
+    if places.is_empty() {
+        return bytes;
+    }
+    let mut clean = Vec::with_capacity(bytes.len());
+    let mut from = 0;
+    for at in places {
+        if at < from {
+            continue;
+        }
+        clean.extend(&bytes[from..at]);
+        clean.extend(HIDDEN.as_bytes());
+        from = at + key.len();
+    }
+    clean.extend(&bytes[from..]);
+    clean
 }
 
 /// Where `needle` (of at least one byte) begins in `hay` (which is no shorter).
@@ -160,6 +168,18 @@ mod tests {
         let shown = format!("{:?} {:?} {:?}", signed, signed.credentials(), key(KeyPlace::Bearer).header());
         assert!(!shown.contains("recognisable"), "{shown}");
         assert_eq!(signed.scrub("no: recognisable-secret"), "no: [key]");
+    }
+
+    #[test]
+    fn each_part_of_credentials_is_hidden_by_itself() {
+        let exported =
+            r#"{"AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "recognisable-secret", "SessionToken": "long/token=="}"#;
+        for text in ["AKIDEXAMPLE:recognisable-secret:long/token==", exported] {
+            let key = Key::new(&SecretString::from(text), KeyPlace::Aws).expect("it signs");
+            let body = b"{\"SessionToken\":\"long/token==\",\"of\":\"AKIDEXAMPLE\"}".to_vec();
+            assert_eq!(key.cleanse(body), b"{\"SessionToken\":\"[key]\",\"of\":\"[key]\"}");
+            assert_eq!(key.scrub("its SecretAccessKey is not recognisable-secr"), "its SecretAccessKey is not [key]");
+        }
     }
 
     #[test]

@@ -42,6 +42,12 @@ pub enum ApiError {
         /// Which.
         subject: SubjectName,
     },
+    /// Its requests are signed for a region, and none is known.
+    #[error("subject `{subject}`: its requests are signed for a region, and neither its address nor the plan names one")]
+    Region {
+        /// Which.
+        subject: SubjectName,
+    },
     /// The plan's headers can't be sent.
     #[error("subject `{subject}`: the header `{name}` cannot be sent")]
     Header {
@@ -96,6 +102,7 @@ impl ApiError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Key { .. } => "the key is one line of letters, digits and signs",
+            Self::Region { .. } => "name the region that serves the model, as its cloud does: region = \"eu-west-3\"",
             Self::Header { .. } => "a header's name is letters, digits and `-`; its value is one line",
             Self::Address { .. } => "write `base_url` as in \"https://host/v1\"; the key has a place of its own",
             Self::Unreachable { .. } => "check `base_url`, and that the server runs; `quantgate doctor` shows more",
@@ -134,6 +141,11 @@ fn http(subject: &SubjectName, spec: &ApiSpec, access: &Access, timeout: Duratio
     let place = preset::key_place(spec);
     let key = access.key.as_ref().map(|key| Key::new(key, place)).transpose();
     let key = key.map_err(|_| ApiError::Key { subject: subject.clone() })?;
+    // The address knows better: the plan may mean a wider region.
+    let region = preset::region_of(&spec.base_url).or_else(|| spec.region.clone());
+    if region.is_none() && key.as_ref().is_some_and(|key| key.credentials().is_some()) {
+        return Err(ApiError::Region { subject: subject.clone() });
+    }
     let mut headers = HeaderMap::new();
     for (name, value) in &spec.headers {
         let pair = HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::try_from(value.as_str()).ok());
@@ -147,7 +159,7 @@ fn http(subject: &SubjectName, spec: &ApiSpec, access: &Access, timeout: Duratio
         concurrency: concurrency(spec, access.service.concurrency, None),
         timeout,
         dialect: spec.dialect,
-        region: spec.region.clone(),
+        region,
     };
     Http::new(target).map_err(|fault: HttpError| ApiError::Address { subject: subject.clone(), what: fault.to_string() })
 }
