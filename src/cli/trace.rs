@@ -84,6 +84,8 @@ fn line(subject: &SubjectName, request: &Request, (reply, took): (&Result<Reply,
                 RetryClass::No => "for good",
                 RetryClass::Transient => "for now",
                 RetryClass::Busy => "since it is busy",
+                RetryClass::Unreached => "before it was received",
+                RetryClass::Barred => "since nobody is let in",
             };
             format!("failed {again}: {}", failure.message.replace(char::is_control, " "))
         }

@@ -104,6 +104,11 @@ pub enum RetryClass {
     Transient,
     /// The endpoint has more to do than it can: again, and fewer at a time.
     Busy,
+    /// The endpoint could not be reached, so the request says nothing about itself: again, however often.
+    Unreached,
+    /// The endpoint lets nobody in: a key that is no longer accepted, no credit, a server that has ended. No other request
+    /// would fare better, until a person has mended it. With [`CauseKind::Refused`] it may be about this request after all.
+    Barred,
 }
 
 /// A request that got no answer.

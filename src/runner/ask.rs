@@ -45,7 +45,7 @@ pub(super) async fn ask<In: Clone + Sync, Out: Send>(
         let (mut failed, mut word) = (Vec::new(), Duration::ZERO);
         for (&index, answer) in open.iter().zip(answers) {
             match answer {
-                Err(Failure { retry: RetryClass::Transient | RetryClass::Busy, wait, .. }) if !last => {
+                Err(Failure { retry: RetryClass::Transient | RetryClass::Busy | RetryClass::Unreached, wait, .. }) if !last => {
                     failed.push(index);
                     word = word.max(wait.unwrap_or_default());
                 }

@@ -16,7 +16,7 @@ pub(super) struct Crew {
     /// These end when they are asked to, with everything that was answered.
     crowds: JoinSet<Result<Option<Trouble>, JoinError>>,
     /// These may compute without looking up.
-    others: JoinSet<()>,
+    others: JoinSet<Option<Trouble>>,
     trouble: Option<Trouble>,
 }
 
@@ -33,12 +33,12 @@ impl Crew {
             match seat.engine.capabilities().lane {
                 Lane::Shared => shared.push(place),
                 // Where the dispatcher is gone, it says itself why.
-                Lane::Bulk => drop(crew.others.spawn(async move { drop(hand_in(stage, place).await) })),
+                Lane::Bulk => drop(crew.others.spawn(async move { hand_in(stage, place).await.ok().flatten() })),
                 Lane::Own(_) => {}
             }
         }
         let stage = Arc::clone(stage);
-        crew.others.spawn(async move { drop(take_turns(stage, shared).await) });
+        crew.others.spawn(async move { take_turns(stage, shared).await.ok().and(None) });
         crew
     }
 
@@ -51,13 +51,16 @@ impl Crew {
             }
             Ok(())
         };
+        let mut jobs = None;
         let others = async {
             while let Some(ended) = others.join_next().await {
-                ended?;
+                jobs = ended?.or(jobs.take());
             }
             Ok(())
         };
-        tokio::try_join!(crowds, others).map(|_| ())
+        let ended = tokio::try_join!(crowds, others).map(|_| ());
+        *trouble = trouble.take().or(jobs);
+        ended
     }
 
     /// Sends everybody home who was asked to end; the trouble that one of them had, or the last panic.
@@ -77,7 +80,10 @@ impl Crew {
 impl Trouble {
     /// The run's end by it, with some units left.
     pub(super) fn ends(self, left: usize) -> RunError {
-        let Self { endpoint, lasted, what } = self;
+        let Self { endpoint, lasted, what, barred } = self;
+        if barred {
+            return RunError::Barred { endpoint, left, what };
+        }
         RunError::Unreachable { endpoint, minutes: lasted.as_secs_f64() / 60.0, left, what }
     }
 }

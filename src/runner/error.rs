@@ -86,6 +86,16 @@ pub enum RunError {
         /// What the last failure said.
         what: String,
     },
+    /// An endpoint lets nobody in; what others answered is kept.
+    #[error("{endpoint} lets nothing through any more, and {left} units are still to be asked: {what}")]
+    Barred {
+        /// The endpoint.
+        endpoint: String,
+        /// Units that have not ended.
+        left: usize,
+        /// What the last failure said.
+        what: String,
+    },
     /// A worker panicked: a fault of the program.
     #[error("a worker of the run failed: {what}")]
     Worker {
@@ -102,7 +112,7 @@ impl RunError {
         match self {
             Self::OtherVocabulary { .. } | Self::OtherTemplate { .. } | Self::OtherForm { .. } => 4,
             Self::Unable { .. } | Self::OtherSubject { .. } => 2,
-            Self::Unreachable { .. } => 130,
+            Self::Unreachable { .. } | Self::Barred { .. } => 130,
             Self::Setup { .. } | Self::Sink(_) | Self::Worker { .. } => 70,
         }
     }
@@ -124,6 +134,9 @@ impl RunError {
             Self::OtherSubject { .. } => Some("start a new run, or restore the model that the run began with"),
             Self::Unreachable { .. } => {
                 Some("see that it is up and can be reached; `quantgate run --resume` goes on with what is left")
+            }
+            Self::Barred { .. } => {
+                Some("mend what it says; `quantgate run --resume` goes on with what is left, and starts a server that has ended")
             }
             Self::Worker { .. } => Some("`quantgate run --resume` goes on; please report the message"),
             Self::Setup { .. } | Self::Sink(_) => None,

@@ -122,15 +122,25 @@ impl Stage {
 
     /// Has a seat answer some samples of a task in one of its passes and reports how they ended.
     pub(super) async fn answer(&self, turn: Turn, task: usize, samples: &[usize]) -> Result<(), Gone> {
-        let (seat, pass) = turn;
-        let Some(&first) = samples.first() else { return Ok(()) };
+        let (replies, took) = self.replies(turn, task, samples).await?;
+        self.report(turn, task, samples.iter().copied().zip(replies), took).await
+    }
+
+    /// Has a seat answer some samples of a task in one of its passes; the replies in the samples' order and the time it took.
+    pub(super) async fn replies(
+        &self,
+        (seat, pass): Turn,
+        task: usize,
+        samples: &[usize],
+    ) -> Result<(Vec<Word<Reply>>, Duration), Gone> {
+        let Some(&first) = samples.first() else { return Ok((Vec::new(), Duration::ZERO)) };
         self.announce(seat, task, samples.len()).await?;
         let request = |&index: &usize| on_pass(&self.samples(task)[index].request, pass).into_owned();
         let requests: Vec<Request> = samples.iter().map(request).collect();
         let began = tokio::time::Instant::now();
         let salt = self.samples(task)[first].id.as_str();
         let replies = self.ask(seat, &requests, |engine, requests| engine.answer(requests), salt).await;
-        self.report(turn, task, samples.iter().copied().zip(replies), began.elapsed()).await
+        Ok((replies, began.elapsed()))
     }
 
     /// Scores replies and sends them on; a reply that the run did not wait for is left to the next part of the run.
@@ -142,6 +152,9 @@ impl Stage {
         took: Duration,
     ) -> Result<(), Gone> {
         let replies: Vec<(usize, Word<Reply>)> = replies.collect();
+        if replies.is_empty() {
+            return Ok(());
+        }
         // What was in the cache of answers took no time of the engine's.
         let asked = replies.iter().filter(|(_, reply)| !is_cached(reply.as_ref())).count();
         let share = took / (asked as u32).max(1);

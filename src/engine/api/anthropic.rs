@@ -156,6 +156,7 @@ fn fault(body: &Value) -> Option<Failure> {
         "rate_limit_error" | "overloaded_error" => (CauseKind::Limited, RetryClass::Busy),
         "timeout_error" => (CauseKind::Timeout, RetryClass::Transient),
         "api_error" | "server_error" => (CauseKind::Transport, RetryClass::Transient),
+        "authentication_error" | "billing_error" => (CauseKind::Transport, RetryClass::Barred),
         _ => (CauseKind::Refused, RetryClass::No),
     };
     let said = error["message"].as_str().unwrap_or_default();
@@ -356,7 +357,7 @@ mod tests {
             ("api_error", CauseKind::Transport, RetryClass::Transient),
             ("timeout_error", CauseKind::Timeout, RetryClass::Transient),
             ("invalid_request_error", CauseKind::Refused, RetryClass::No),
-            ("authentication_error", CauseKind::Refused, RetryClass::No),
+            ("authentication_error", CauseKind::Transport, RetryClass::Barred),
         ];
         for (kind, cause, retry) in cases {
             let body = format!(r#"{{"type":"error","error":{{"type":"{kind}","message":"Too bad"}},"request_id":"req_1"}}"#);

@@ -36,7 +36,7 @@ impl ApiEngine {
         let failure = self.http.clean(failure);
         match self.server.as_ref().and_then(Managed::fallen) {
             Some(fallen) if failure.kind == CauseKind::Transport => {
-                Failure { message: format!("{}; {fallen}", failure.message), retry: RetryClass::No, ..failure }
+                Failure { message: format!("{}; {fallen}", failure.message), retry: RetryClass::Barred, ..failure }
             }
             _ => failure,
         }

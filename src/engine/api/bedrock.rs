@@ -116,6 +116,9 @@ pub(super) fn class(name: &str) -> (CauseKind, RetryClass) {
         "internalserver" | "internalfailure" | "internalerror" | "modelerror" | "modelstreamerror" => {
             (CauseKind::Transport, RetryClass::Transient)
         }
+        "accessdenied" | "unrecognizedclient" | "expiredtoken" | "invalidsignature" | "resourcenotfound" => {
+            (CauseKind::Transport, RetryClass::Barred)
+        }
         _ => (CauseKind::Refused, RetryClass::No),
     }
 }

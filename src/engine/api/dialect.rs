@@ -164,11 +164,12 @@ fn class(error: &Value, said: &str) -> (CauseKind, RetryClass) {
         return (CauseKind::Filtered, RetryClass::No);
     }
     if names(&["insufficient_quota", "billing"]) {
-        return (CauseKind::Refused, RetryClass::No);
+        return (CauseKind::Transport, RetryClass::Barred);
     }
     match members.iter().flatten().find_map(|value| number(value)) {
         Some(429 | 529) => return (CauseKind::Limited, RetryClass::Busy),
         Some(408 | 409 | 500..) => return (CauseKind::Transport, RetryClass::Transient),
+        Some(401 | 402 | 407) => return (CauseKind::Transport, RetryClass::Barred),
         Some(_) => return (CauseKind::Refused, RetryClass::No),
         None => {}
     }

@@ -20,16 +20,17 @@ pub(super) fn of_status(status: u16, headers: &HeaderMap, words: &str, (host, to
     let spent = no_credit(words);
     let (kind, class) = by_name(headers).unwrap_or_else(|| by_status(status, words, told.wait.is_some()));
     let class = match (headers.get("x-should-retry").and_then(|value| value.to_str().ok()), class) {
-        (Some("false"), _) => RetryClass::No,
+        (Some("false"), RetryClass::Transient | RetryClass::Busy) => RetryClass::No,
         (Some("true"), RetryClass::No) => RetryClass::Transient,
         (_, class) => class,
     };
     let words = shortened(words.trim(), WORDS);
     let said = if words.is_empty() { String::new() } else { format!(": {words}") };
-    let hint = hint(status, spent, headers).map_or_else(String::new, |hint| format!(" ({hint})"));
+    let status_of_key = if status == 400 && is_stranger(&words) { 401 } else { status };
+    let hint = hint(status_of_key, spent, headers).map_or_else(String::new, |hint| format!(" ({hint})"));
     let wait = match class {
         RetryClass::Busy => told.wait.or_else(|| until_reset(told.headroom)),
-        RetryClass::Transient | RetryClass::No => told.wait,
+        RetryClass::Transient | RetryClass::Unreached | RetryClass::Barred | RetryClass::No => told.wait,
     };
     let message = format!("{host} answered with HTTP {status}{said}{hint}");
     Failure { wait, headroom: told.headroom, ..Failure::new(kind, class, message) }
@@ -45,17 +46,27 @@ fn by_name(headers: &HeaderMap) -> Option<(CauseKind, RetryClass)> {
 /// The class of a status; `waits`: whether the service says how long to wait.
 fn by_status(status: u16, words: &str, waits: bool) -> (CauseKind, RetryClass) {
     match status {
-        429 if no_credit(words) => (CauseKind::Refused, RetryClass::No),
+        400 | 403 | 429 if no_credit(words) => (CauseKind::Transport, RetryClass::Barred),
         429 | 529 => (CauseKind::Limited, RetryClass::Busy),
         503 if waits || is_full(words) => (CauseKind::Limited, RetryClass::Busy),
         408 | 504 => (CauseKind::Timeout, RetryClass::Transient),
-        400 | 422 if is_filter(words) => (CauseKind::Filtered, RetryClass::No),
+        400 | 403 | 422 if is_filter(words) => (CauseKind::Filtered, RetryClass::No),
+        400 if is_stranger(words) => (CauseKind::Transport, RetryClass::Barred),
         400 | 413 | 422 => (CauseKind::Refused, RetryClass::No),
+        // Firewalls and some services forbid a single request by this status.
+        403 => (CauseKind::Refused, RetryClass::Barred),
+        404 if words.to_lowercase().contains("model") => (CauseKind::Refused, RetryClass::Barred),
+        300..400 | 401 | 402 | 407 => (CauseKind::Transport, RetryClass::Barred),
         501 | 505 => (CauseKind::Transport, RetryClass::No),
         // 424: a gateway's own model failed, not the request.
         424 | 425 | 500.. => (CauseKind::Transport, RetryClass::Transient),
         _ => (CauseKind::Transport, RetryClass::No),
     }
+}
+
+/// Whether a bad request is one with a key that is not known: a LiteLLM proxy without a database looks for it there.
+fn is_stranger(words: &str) -> bool {
+    words.to_lowercase().contains("no connected db")
 }
 
 /// Whether a limit will not come back by waiting: there is no money left.
@@ -64,6 +75,9 @@ fn no_credit(words: &str) -> bool {
     words.contains("insufficient_quota")
         || words.contains("exceeded your current quota")
         || words.contains("insufficient balance")
+        || words.contains("credit balance is too low")
+        || words.contains("billing_hard_limit_reached")
+        || words.contains("billing hard limit")
 }
 
 /// Whether a service that is not available is one that has too much to do.
@@ -77,7 +91,9 @@ fn is_full(words: &str) -> bool {
 /// Whether a request was refused by a filter of content.
 fn is_filter(words: &str) -> bool {
     let words = words.to_lowercase();
-    words.contains("content_filter") || words.contains("content management policy") || words.contains("content filter")
+    ["content_filter", "content management policy", "content filter", "moderation", "flagged"]
+        .iter()
+        .any(|word| words.contains(word))
 }
 
 /// What to do about a status.
@@ -88,7 +104,7 @@ fn hint(status: u16, spent: bool, headers: &HeaderMap) -> Option<String> {
         403 => "check that the key may use this model, and from here",
         404 => "check the model's name and the base URL",
         413 => "the request is larger than the service takes",
-        429 if spent => "the account has no credit left",
+        400 | 429 if spent => "the account has no credit left",
         301..=308 => {
             let to = headers.get("location").and_then(|value| value.to_str().ok()).unwrap_or("elsewhere");
             let to = to.split(['?', '#']).next().unwrap_or_default();
@@ -101,21 +117,22 @@ fn hint(status: u16, spent: bool, headers: &HeaderMap) -> Option<String> {
 
 /// The failure that an exchange without a complete response is.
 pub(super) fn of_transport(error: &reqwest::Error, host: &str) -> Failure {
+    let class = if error.is_connect() { RetryClass::Unreached } else { RetryClass::Transient };
     if error.is_timeout() {
         let what = if error.is_connect() { "could not be reached in time" } else { "gave no complete answer in time" };
-        return Failure::new(CauseKind::Timeout, RetryClass::Transient, format!("{host} {what}"));
+        return Failure::new(CauseKind::Timeout, class, format!("{host} {what}"));
     }
     let causes = causes(error);
     if let Some(fault) = certificate(error) {
         let what = format!("the connection to {host} is not to be trusted: {fault}");
-        return Failure::new(CauseKind::Transport, RetryClass::No, what);
+        return Failure::new(CauseKind::Transport, RetryClass::Barred, what);
     }
     if error.is_body() || error.is_decode() {
         let what = format!("the response of {host} broke off: {causes}");
         return Failure::new(CauseKind::Transport, RetryClass::Transient, what);
     }
     let what = if error.is_connect() { "could not be reached" } else { "broke the connection off" };
-    Failure::new(CauseKind::Transport, RetryClass::Transient, format!("{host} {what}: {causes}"))
+    Failure::new(CauseKind::Transport, class, format!("{host} {what}: {causes}"))
 }
 
 /// What lies beneath an error, without the address that was asked.
@@ -185,7 +202,7 @@ mod tests {
     #[test]
     fn statuses_have_the_classes_that_services_document() {
         use CauseKind::{Limited, Refused, Timeout, Transport};
-        use RetryClass::{Busy, No, Transient};
+        use RetryClass::{Barred, Busy, No, Transient};
         let expected = [
             (429, Limited, Busy),
             (529, Limited, Busy),
@@ -198,15 +215,16 @@ mod tests {
             (504, Timeout, Transient),
             (520, Transport, Transient),
             (400, Refused, No),
-            (401, Transport, No),
-            (402, Transport, No),
-            (403, Transport, No),
+            (401, Transport, Barred),
+            (402, Transport, Barred),
+            (403, Refused, Barred),
             (404, Transport, No),
             (409, Transport, No),
             (413, Refused, No),
             (422, Refused, No),
             (501, Transport, No),
-            (307, Transport, No),
+            (307, Transport, Barred),
+            (407, Transport, Barred),
         ];
         for (status, kind, class) in expected {
             let failure = failure(status, &[], "");
@@ -238,7 +256,13 @@ mod tests {
             RetryClass::Busy
         );
         let spent = failure(429, &[], "You exceeded your current quota, please check your plan and billing details.");
-        assert_eq!((spent.kind, spent.retry), (CauseKind::Refused, RetryClass::No));
+        assert_eq!((spent.kind, spent.retry), (CauseKind::Transport, RetryClass::Barred));
+        // Anthropic tells it as a request that is not valid.
+        let stranger = failure(400, &[], "No connected db.");
+        assert_eq!((stranger.kind, stranger.retry), (CauseKind::Transport, RetryClass::Barred));
+        assert!(stranger.message.contains("check that the key is right"), "{}", stranger.message);
+        let spent = failure(400, &[], "Your credit balance is too low to access the Anthropic API.");
+        assert_eq!((spent.kind, spent.retry), (CauseKind::Transport, RetryClass::Barred));
         assert!(spent.message.contains("no credit left"), "{}", spent.message);
     }
 

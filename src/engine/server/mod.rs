@@ -2,7 +2,8 @@
 //!
 //! `command` says what is run, `guard` runs it so that it never outlives this process, `health` waits until it answers,
 //! `model` reads the file that it serves. A server that dies is not started again: what made it die would do so again, and
-//! a run is to be answered by one process. Its answers fail and say so, with its last words.
+//! a part of a run is to be answered by one process. What it was asked stays open, and the run ends with its last words;
+//! going on with the run starts it again.
 
 mod command;
 mod error;

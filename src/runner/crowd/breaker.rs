@@ -70,6 +70,11 @@ impl Breaker {
         self.epoch
     }
 
+    /// Whether anything may be sent at any time.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
     /// The endpoint is there, whatever it said; true where it was not before.
     pub(super) fn alive(&mut self) -> bool {
         self.streak = 0;

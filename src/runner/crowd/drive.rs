@@ -33,6 +33,8 @@ pub(in crate::runner) struct Trouble {
     pub(in crate::runner) lasted: Duration,
     /// The last failure's words.
     pub(in crate::runner) what: String,
+    /// Whether it said itself that it lets nobody in.
+    pub(in crate::runner) barred: bool,
 }
 
 /// What there is to wait for.

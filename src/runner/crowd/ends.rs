@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::drive::{Crowd, Trouble};
 use super::fleet::{Answered, Flight, Told};
 use super::order::Unit;
-use crate::domain::Outcome;
+use crate::domain::{CauseKind, Outcome};
 use crate::engine::{Failure, RetryClass};
 
 /// A request may find no room this many times as often as it may fail.
@@ -20,6 +20,15 @@ struct Fall {
     at: Instant,
     took: Duration,
     counts: bool,
+}
+
+/// Whom an endpoint does not let in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Bar {
+    All,
+    This,
+    /// That is still to be seen.
+    Perhaps,
 }
 
 impl Crowd {
@@ -45,7 +54,8 @@ impl Crowd {
                 }
             }
             Err(failure) => {
-                let counts = self.gate.failed(sent.stamp, &failure, at, under_way);
+                let first = self.fleet.unit(sent.flight).is_none_or(|unit| unit.tries == 0);
+                let counts = self.gate.failed(sent.stamp, (&failure, first), at, under_way);
                 self.gate.heard(failure.headroom, at, under_way);
                 if let Some(Flight { unit, .. }) = self.fleet.lost(sent.flight) {
                     self.failed(unit, failure, Fall { at, took, counts });
@@ -82,6 +92,12 @@ impl Crowd {
             _ if self.draining || self.trouble.is_some() => return,
             RetryClass::Busy => self.no_room(&mut unit),
             RetryClass::Transient => self.passing(&mut unit, fall.counts),
+            RetryClass::Unreached => None,
+            RetryClass::Barred => match self.not_let_in(&mut unit, failure.kind) {
+                Bar::All => return self.give_up(fall.at, (failure.message, true)),
+                Bar::This => Some(format!(" (asked {} times)", unit.sends)),
+                Bar::Perhaps => None,
+            },
         };
         if let Some(why) = lost {
             failure.message.push_str(&why);
@@ -89,16 +105,38 @@ impl Crowd {
             self.outbox.push(self.stage.finished(unit.turn, (unit.task, unit.sample), (outcome, None), fall.took));
             return;
         }
-        let lasted = self.gate.troubled(fall.at);
-        if lasted >= self.stage.options.patience {
-            self.trouble = Some(Trouble { endpoint: self.group.name.clone(), lasted, what: failure.message });
-            self.waiting.clear();
-            // Nobody can wait for this endpoint's subjects any more.
-            self.stage.ends.release();
-            return;
+        // What counts against a unit comes to an end by itself; it may be all that is left.
+        let is_its_own = failure.retry == RetryClass::Transient && fall.counts;
+        if !is_its_own && self.gate.troubled(fall.at) >= self.stage.options.patience {
+            return self.give_up(fall.at, (failure.message, false));
         }
         let until = fall.at + failure.wait.unwrap_or_else(|| self.pause(&unit));
         self.waiting.push(until, unit);
+    }
+
+    /// Asks the endpoint no more; what it has not answered stays open.
+    fn give_up(&mut self, at: Instant, (what, barred): (String, bool)) {
+        let lasted = self.gate.troubled(at);
+        self.trouble = Some(Trouble { endpoint: self.group.name.clone(), lasted, what, barred });
+        self.waiting.clear();
+        // Nobody can wait for this endpoint's subjects any more.
+        self.stage.ends.release();
+    }
+
+    /// Counts that the endpoint did not let a unit in, and says who that is about.
+    fn not_let_in(&mut self, unit: &mut Unit, kind: CauseKind) -> Bar {
+        let goods = self.gate.goods();
+        let others_came_in = unit.bars > 0 && goods > unit.goods;
+        let everybody = unit.bars == 0 && self.gate.bars();
+        (unit.bars, unit.goods) = (unit.bars + 1, goods);
+        if everybody {
+            return Bar::All;
+        }
+        match unit.bars > self.stage.options.retries.max(1) {
+            false => Bar::Perhaps,
+            true if others_came_in || kind == CauseKind::Refused => Bar::This,
+            true => Bar::All,
+        }
     }
 
     /// Counts that the endpoint had no room for a unit, if it had for others since the last time; why the unit ends, if it
@@ -129,7 +167,7 @@ impl Crowd {
         let (seat, pass) = unit.turn;
         let subject = &self.stage.work.seats[seat].subject.name;
         let sample = &self.stage.samples(unit.task)[unit.sample].id;
-        let attempt = (unit.tries + unit.busy).saturating_sub(1);
+        let attempt = (unit.tries + unit.bars + unit.busy).saturating_sub(1);
         self.stage.options.backoff.wait(attempt, &format!("{subject} {sample} {pass}"))
     }
 }

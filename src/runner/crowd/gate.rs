@@ -17,6 +17,8 @@ const BYTES_A_TOKEN: f64 = 4.0;
 /// The longest that a service's word on what is left holds requests back: it says when all is there again, and some is
 /// there before. Its word on when to ask again is another thing, and obeyed to the end.
 const LONGEST: Duration = Duration::from_mins(1);
+/// Units in a row that were not let in before the endpoint is asked no more.
+const BARRED: u32 = 10;
 /// A century, which an instant can hold.
 const FOREVER: Duration = Duration::from_hours(24 * 36_525);
 
@@ -68,6 +70,8 @@ pub(super) struct Gate {
     /// Since when nothing was answered, though something was asked.
     trouble: Option<Instant>,
     goods: u64,
+    /// Units that were not let in since the last answer.
+    barred: u32,
     /// Sums of tokens counted and of tokens estimated, for the same answers.
     counted: (f64, f64),
     /// Requests sent and their estimated tokens.
@@ -85,6 +89,7 @@ impl Gate {
             breaker: Breaker::new(backoff),
             trouble: None,
             goods: 0,
+            barred: 0,
             counted: (0.0, 0.0),
             sent: (0.0, 0.0),
         }
@@ -148,6 +153,7 @@ impl Gate {
             return self.not_asked(stamp, at);
         }
         self.goods += 1;
+        self.barred = 0;
         self.trouble = None;
         if self.breaker.alive() {
             self.window.restart();
@@ -179,8 +185,14 @@ impl Gate {
         self.breaker.unknown(at);
     }
 
-    /// Takes note of a failure; true where it counts against its unit, false where the endpoint was down anyway.
-    pub(super) fn failed(&mut self, stamp: Stamp, failure: &Failure, at: Instant, under_way: usize) -> bool {
+    /// Takes note of one more unit that was not let in; true where so many were not, one after the other, that nobody is.
+    pub(super) fn bars(&mut self) -> bool {
+        self.barred += 1;
+        self.barred >= BARRED
+    }
+
+    /// Takes note of a failure, the `first` of its unit or a later one; true where it counts against its unit, false where the endpoint was down anyway.
+    pub(super) fn failed(&mut self, stamp: Stamp, (failure, first): (&Failure, bool), at: Instant, under_way: usize) -> bool {
         if let Some(wait) = failure.wait {
             let until = at + wait.min(FOREVER);
             self.hold = Some(self.hold.map_or(until, |hold| hold.max(until)));
@@ -191,8 +203,20 @@ impl Gate {
         if failure.retry == RetryClass::Busy {
             self.window.cut(stamp.round, under_way);
         }
-        if failure.retry == RetryClass::Transient && matches!(failure.kind, CauseKind::Transport | CauseKind::Timeout) {
-            return self.breaker.nothing(stamp.epoch, at);
+        if failure.retry == RetryClass::Unreached {
+            self.breaker.nothing(stamp.epoch, at);
+            return false;
+        }
+        if failure.retry == RetryClass::Transient {
+            let is_down = failure.kind == CauseKind::Transport;
+            // What comes too late or makes no sense once says that of the endpoint; again and again, of the request.
+            let is_useless = matches!(failure.kind, CauseKind::Timeout | CauseKind::Malformed);
+            if is_down || (is_useless && (first || !self.breaker.is_closed())) {
+                return self.breaker.nothing(stamp.epoch, at);
+            }
+            if is_useless {
+                return true;
+            }
         }
         if self.breaker.alive() {
             self.window.restart();

@@ -14,9 +14,11 @@ pub(super) struct Unit {
     pub(super) sends: u32,
     /// Failures that count against it.
     pub(super) tries: u32,
+    /// How often the endpoint let it not in at all.
+    pub(super) bars: u32,
     /// How often the endpoint had no room for it though it had for others since.
     pub(super) busy: u32,
-    /// Answers of the endpoint at the last time that it had no room for it.
+    /// Answers of the endpoint at the last time that it had no room for it, or did not let it in.
     pub(super) goods: u64,
 }
 
@@ -45,7 +47,7 @@ impl Order {
             match turn.filter(|_| self.sample < stage.samples(self.task).len()) {
                 Some(turn) if stage.is_open(turn, self.task, self.sample) => {
                     let (task, sample) = (self.task, self.sample);
-                    return Some(Unit { turn, task, sample, sends: 0, tries: 0, busy: 0, goods: 0 });
+                    return Some(Unit { turn, task, sample, sends: 0, tries: 0, bars: 0, busy: 0, goods: 0 });
                 }
                 Some(_) => self.step(stage),
                 None => self.next_task(stage),

@@ -157,7 +157,7 @@ async fn retries_are_a_share_of_the_requests_and_what_is_lost_says_so() {
 #[tokio::test(start_paused = true)]
 async fn waits_hold_no_place_among_the_requests_under_way() {
     let desk = Desk::new(|call| {
-        let first = call.before == 0 && call.nth < 30;
+        let first = call.before == 0 && call.nth < 60 && call.nth % 2 == 0;
         let torn = Failure::new(CauseKind::Malformed, RetryClass::Transient, "the answer was cut off");
         (LATENCY, if first { Err(torn) } else { fine() })
     });

@@ -25,7 +25,8 @@ fn deed(seed: u64, call: &Call) -> Deed {
         16..19 => fail(CauseKind::Timeout, RetryClass::Transient),
         19..22 => fail(CauseKind::Malformed, RetryClass::Transient),
         22..25 => fail(CauseKind::Refused, RetryClass::No),
-        25..27 => return (Duration::from_secs(40), fine()),
+        25 => fail(CauseKind::Refused, RetryClass::Barred),
+        26 => return (Duration::from_secs(40), fine()),
         27..35 => {
             let headroom = Headroom { requests: Some((hash as f64 % 9.0, Duration::from_millis(hash % 2000))), tokens: None };
             fine().map(|reply| Reply { headroom, ..reply })

@@ -1,6 +1,7 @@
 //! The runner with scripted subjects: once each, whatever the batches, the load, the cuts and the faults.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod barred;
 mod cast;
 mod early;
 mod endpoint;

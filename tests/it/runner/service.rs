@@ -94,6 +94,7 @@ struct Client {
     desk: Arc<Desk>,
     endpoint: Endpoint,
     identity: Identity,
+    lane: Lane,
 }
 
 impl Engine for Client {
@@ -109,7 +110,7 @@ impl Engine for Client {
             tools: true,
             raw: true,
             context: 1 << 20,
-            lane: Lane::Own(self.endpoint.concurrency),
+            lane: self.lane,
         }
     }
 
@@ -137,7 +138,7 @@ impl Engine for Client {
     }
 }
 
-/// An endpoint that takes up to `concurrency` requests.
+/// An endpoint that takes up to `concurrency` requests; jobs of many where that is 0.
 pub(super) fn endpoint(concurrency: usize) -> Endpoint {
     Endpoint {
         name: "http://desk".to_owned(),
@@ -182,7 +183,8 @@ pub(super) fn work(plan: Plan, behind: &[(&Arc<Desk>, Endpoint)]) -> Work {
             details: std::collections::BTreeMap::new(),
         };
         let (subject_name, desk, endpoint) = (subject.name.to_string(), Arc::clone(desk), endpoint.clone());
-        let client = Client { subject: subject_name, desk, endpoint, identity };
+        let lane = if endpoint.concurrency == 0 { Lane::Bulk } else { Lane::Own(endpoint.concurrency) };
+        let client = Client { subject: subject_name, desk, endpoint, identity, lane };
         Seat { subject: subject.clone(), engine: Arc::new(client), load_ms: 0 }
     });
     let seats = seats.collect();

@@ -107,7 +107,7 @@ async fn broken_connections_are_passing_faults() {
 async fn a_server_that_is_not_there_is_a_passing_fault() {
     let address = Loopback::start(|_| Script::silence(Close::End)).url();
     let failure = http(address, Duration::from_secs(30)).post("/models", &[], Vec::new()).await.err().expect("nobody is there");
-    assert_eq!((failure.kind, failure.retry), (CauseKind::Transport, RetryClass::Transient));
+    assert_eq!((failure.kind, failure.retry), (CauseKind::Transport, RetryClass::Unreached));
     assert!(failure.message.contains("could not be reached"), "{failure}");
 }
 
@@ -163,7 +163,7 @@ async fn no_redirect_is_followed() {
     for status in [301, 302, 303, 307, 308] {
         let script = Script::whole(status, &[("location", to.as_str())], "");
         let failure = failure(script).await;
-        assert_eq!(failure.retry, RetryClass::No);
+        assert_eq!(failure.retry, RetryClass::Barred);
         assert!(failure.message.contains(&to), "{failure}");
     }
     assert!(elsewhere.log().is_empty(), "the key went elsewhere");
