@@ -14,7 +14,7 @@ use super::http::{Http, Response};
 use super::native::Post;
 use super::preset::Scoring;
 use super::{ApiEngine, Managed, dialect, echo, forced, ollama, preset};
-use crate::domain::{ApiSpec, CauseKind, Dialect, Digest, Pace, Request, Served};
+use crate::domain::{ApiSpec, CauseKind, Dialect, Digest, Pace, Preset, Request, Served};
 
 /// Most bytes of a stream.
 const MOST: usize = 64 << 20;
@@ -92,6 +92,10 @@ impl ApiEngine {
     /// Sends a request for text and reads what comes.
     async fn exchange(&self, mut wire: Wire) -> Result<(Draft, Headroom), Failure> {
         adjust(&self.spec, &mut wire.body);
+        if self.spec.preset == Preset::LlamaServer && wire.framing != Framing::Whole {
+            // It hangs up after each stream though it says that it stays: a second request there would fall between.
+            wire.headers.push(("connection", "close".to_owned()));
+        }
         let body = written(&wire.body)?;
         let began = Instant::now();
         let response = self.http.post(&wire.path, &wire.headers, body).await?;
