@@ -146,10 +146,9 @@ pub(super) fn of_cost(price: Option<Price>, demand: &Demand, rate: Option<f64>, 
     let (price, rate) = (price?, rate?);
     let usage = Usage { prompt: (demand.volume.0 as f64 * rate).ceil() as u64, completion: demand.volume.1 as u64, cached: 0 };
     let cost = price.of(usage);
-    let says = format!(
-        "about {cost:.2} at most: {} requests, {} tokens read and up to {} written",
-        demand.requests, usage.prompt, usage.completion
-    );
+    let about = if cost < 0.01 { "less than 0.01".to_owned() } else { format!("about {cost:.2} at most") };
+    let says =
+        format!("{about}: {} requests, {} tokens read and up to {} written", demand.requests, usage.prompt, usage.completion);
     Some(match spending {
         Some(limit) if cost > limit => Finding::doubtful("cost", format!("{says}; the plan stops at {limit}")),
         _ => Finding::fine("cost", says),

@@ -5,11 +5,14 @@ use std::time::{Duration, Instant};
 use super::ability;
 use super::finding::Finding;
 use crate::domain::{Answer, CauseKind, Request, RequestKind, Served};
-use crate::engine::{Engine, Failure, Reply};
+use crate::engine::{Engine, Failure, Reply, RetryClass};
 use crate::plan::Plan;
 
 /// How long an answer is waited for where the endpoint says nothing.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// How often it is asked where the connection breaks off.
+const TRIES: u32 = 3;
 
 /// Characters of an answer that are shown.
 const SHOWN: usize = 60;
@@ -28,14 +31,26 @@ fn sample(plan: &Plan) -> Option<&Request> {
     order.into_iter().find_map(of).map(|planned| &planned.samples[0].request)
 }
 
-/// Asks once.
+/// Asks once; again where the connection broke off.
 pub(super) async fn once(plan: &Plan, engine: &dyn Engine) -> Asked {
     let Some(request) = sample(plan) else { return Asked { findings: Vec::new(), rate: None } };
     let patience = engine.endpoint().map_or(PATIENCE, |endpoint| endpoint.timeout);
-    let began = Instant::now();
-    let answered = tokio::time::timeout(patience, engine.answer(std::slice::from_ref(request))).await;
-    let took = began.elapsed();
-    match answered.map(|mut replies| replies.pop()) {
+    let mut tries = 1;
+    let (answered, took) = loop {
+        let began = Instant::now();
+        let asked = engine.answer(std::slice::from_ref(request));
+        let answered = tokio::time::timeout(patience, asked).await.map(|mut replies| replies.pop());
+        // A connection that was just closed says nothing of the next one; a run would ask again too.
+        match &answered {
+            Ok(Some(Err(failure)))
+                if failure.kind == CauseKind::Transport && failure.retry != RetryClass::No && tries < TRIES =>
+            {
+                tries += 1;
+            }
+            _ => break (answered, began.elapsed()),
+        }
+    };
+    match answered {
         Err(_) => {
             let says = format!("no answer within {} s; `timeout` gives it longer", patience.as_secs_f64());
             Asked { findings: vec![Finding::bad("answer", says)], rate: None }

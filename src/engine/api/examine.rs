@@ -14,8 +14,10 @@ use crate::domain::{Answer, CauseKind, Generation, Message, Preset, Request};
 
 /// Most tokens of a prompt that is sent to see whether it is cut.
 const LONGEST: usize = 32_768;
-/// Lines of the prompt that shows how many tokens a line has.
+/// Most lines of the prompt that shows how many tokens a line has.
 const RULER: usize = 40;
+/// Tokens of a context for each line of that prompt: it is to fit where little does.
+const LINE: usize = 64;
 /// Share of a stated context that is filled.
 const FILLED: f64 = 0.9;
 /// How much shorter than its parts a prompt may be counted before it counts as cut.
@@ -91,6 +93,10 @@ impl ApiEngine {
     fn named(&self) -> Check {
         let model = &self.spec.model;
         match &self.resolved {
+            // A gateway's names are its configuration's: there is no other to pin.
+            Some(resolved) if self.spec.preset == Preset::Litellm => {
+                check("model", Standing::Fine, format!("`{model}`, behind which the gateway has {resolved}"))
+            }
             Some(resolved) => {
                 let says = format!("`{model}` stands for {resolved} today: name that, so that it is the same model tomorrow");
                 check("model", Standing::Doubtful, says)
@@ -167,17 +173,20 @@ impl ApiEngine {
         let own = matches!(self.origin.path.as_str(), "this machine" | "self-hosted");
         let stated = self.capabilities.context.min(LONGEST);
         if self.capabilities.context == usize::MAX {
-            return own.then(|| check("context", Standing::Doubtful, "the endpoint does not tell how long a prompt may be"));
+            // That nobody told it is said beside the plan's longest prompt.
+            return None;
         }
         if !own {
             let says =
                 format!("{} tokens by the service's word; a prompt of that length was not paid for", self.capabilities.context);
             return Some(check("context", Standing::Fine, says));
         }
-        let ruler = match self.count(RULER).await {
-            Ok((Some(tokens), _)) => tokens as f64 / RULER as f64,
+        let few = RULER.min(stated / LINE).max(2);
+        let untried = |failure: Failure| format!("a test prompt was not answered: {}", failure.message);
+        let ruler = match self.count(few).await {
+            Ok((Some(tokens), _)) => tokens as f64 / few as f64,
             Ok((None, _)) => return Some(check("context", Standing::Doubtful, "the endpoint does not count what it reads")),
-            Err(failure) => return Some(check("context", Standing::Doubtful, failure.message)),
+            Err(failure) => return Some(check("context", Standing::Doubtful, untried(failure))),
         };
         let lines = (stated as f64 * FILLED / ruler) as usize;
         let expected = lines as f64 * ruler;
@@ -204,7 +213,7 @@ impl ApiEngine {
                     format!("a prompt of about {expected:.0} tokens is refused where {stated} are stated: {}", failure.message);
                 check("context", Standing::Doubtful, says)
             }
-            Err(failure) => check("context", Standing::Doubtful, failure.message),
+            Err(failure) => check("context", Standing::Doubtful, untried(failure)),
         })
     }
 

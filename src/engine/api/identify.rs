@@ -161,6 +161,8 @@ async fn reach(http: &Http, spec: &ApiSpec, path: &str) -> Result<Seen, Missing>
         tries += 1;
         let (failure, asked) = match http.look(path, &headers(spec)).await {
             Ok(seen) if seen.status == 401 => return Err(Missing::Leave(seen.words)),
+            // Without a database LiteLLM has no other word for a key that it does not know.
+            Ok(seen) if seen.status == 400 && spec.preset == Preset::Litellm => return Err(Missing::Leave(seen.words)),
             Ok(seen) if seen.status == 429 || seen.status >= 500 => {
                 let asked = super::headroom::read(&seen.headers, std::time::SystemTime::now()).wait;
                 let what = format!("{} answered with HTTP {}: {}", http.host(), seen.status, seen.words);
@@ -187,6 +189,10 @@ async fn see(http: &Http, path: &str) -> Option<Value> {
 fn models(spec: &ApiSpec, seen: &Seen, found: &mut Found) -> Result<(), Missing> {
     let list = seen.body.as_ref().filter(|_| seen.status < 300).map(told::entries);
     let Some(list) = list.filter(|list| !list.is_empty()) else {
+        if seen.status == 404 && matches!(spec.preset, Preset::Vllm | Preset::Litellm) {
+            let what = format!("{} lists no models there, as {} does: HTTP 404", spec.base_url, spec.preset.word());
+            return Err(Failure::new(CauseKind::Transport, RetryClass::No, what).into());
+        }
         found.notes.push(format!(
             "the service lists no models (status {}), so it is not known what the model's name stands for",
             seen.status
@@ -213,7 +219,7 @@ async fn llama_server(http: &Http, spec: &ApiSpec, found: &mut Found) -> Result<
         found.notes.push("the server tells no properties: it is not known which template it renders with".to_owned());
         return Ok(());
     };
-    told::props(&props, found);
+    told::props(&props, spec.server.is_some(), found);
     if spec.dialect == Dialect::LlamaCpp {
         let native = Native::open(&props, &*post(http, spec)).await?;
         found.notes.extend(native.notes.iter().cloned());

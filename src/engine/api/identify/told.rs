@@ -87,8 +87,8 @@ pub(super) fn model(spec: &ApiSpec, entry: &Value, found: &mut Found) {
     }
 }
 
-/// A llama.cpp server's `/props`.
-pub(super) fn props(props: &Value, found: &mut Found) {
+/// A llama.cpp server's `/props`; whether it was started for its subject.
+pub(super) fn props(props: &Value, started: bool, found: &mut Found) {
     found.version("llama-server", text(props, "build_info"));
     found.template = text(props, "chat_template").map_or_else(Digest::untold, template_digest);
     let settings = props.get("default_generation_settings").unwrap_or(props);
@@ -100,7 +100,8 @@ pub(super) fn props(props: &Value, found: &mut Found) {
     if let Some(kind) = text(props, "model_ftype") {
         found.quantization = Some(kind.to_lowercase().trim_end_matches(" - medium").to_owned());
     }
-    if let Some(path) = text(props, "model_path") {
+    // Of a server that was started, the plan says which file it reads.
+    if let Some(path) = text(props, "model_path").filter(|_| !started) {
         found.notes.push(format!("the server reads its model from {path}"));
     }
 }
@@ -200,7 +201,7 @@ mod tests {
         model(&spec, entries(&list)[0], &mut found);
         let told = json!({"default_generation_settings": {"id": 0, "n_ctx": 1024, "params": {}}, "total_slots": 2,
             "model_path": "../models/x.gguf", "chat_template": "{{ messages }}", "build_info": "b6123-0a1b2c3d"});
-        props(&told, &mut found);
+        props(&told, false, &mut found);
         assert_eq!((found.program.as_str(), found.context, found.slots), ("llama-server b6123-0a1b2c3d", Some(1024), Some(2)));
         assert_eq!((found.parameters, found.bytes), (8_030_261_312, 4_912_898_304));
         assert_eq!(found.template, template_digest("{{ messages }}"));
