@@ -30,11 +30,20 @@ pub(super) fn read(section: &Section<'_>, preset: Preset, known: (bool, bool, Op
         let hint = "a server that is started has an address of its own: remove `base_url`, or what starts a server";
         section.fault_at("base_url", format!("{} has a `base_url` and a server to start", section.name()), Some(hint));
     }
+    let address = given.trim_end_matches('/');
     if let Err((message, hint)) = check(&given, keyed && !insecure) {
         section.fault_at("base_url", message, Some(hint));
+    } else if let Some(path) = OPERATIONS.iter().find(|path| address.ends_with(**path)) {
+        let message = format!("`base_url` goes on to `{path}`, which is added to it");
+        let hint = format!("it ends before that: base_url = \"{}\"", address.trim_end_matches(path).trim_end_matches('/'));
+        section.fault_at("base_url", message, Some(&hint));
     }
-    given.trim_end_matches('/').to_owned()
+    address.to_owned()
 }
+
+/// Where requests go, behind a base URL: often copied along with it.
+const OPERATIONS: [&str; 7] =
+    ["/chat/completions", "/completions", "/completion", "/models", "/v1/messages", "/api/chat", "/api/generate"];
 
 /// Checks an address; `keyed`: whether a key would be sent there.
 fn check(given: &str, keyed: bool) -> Result<(), (String, &'static str)> {

@@ -13,7 +13,7 @@ use std::path::Path;
 pub(super) use service::{spending, unpriced};
 pub(super) use words::{called, could_score, engines_hint};
 
-use crate::domain::{ApiSpec, Preset, Service};
+use crate::domain::{ApiSpec, Dialect, Preset, Service};
 use crate::engine::api::preset;
 use crate::suite::Section;
 
@@ -50,6 +50,9 @@ pub(super) fn read(section: &Section<'_>, preset: Preset, root: &Path) -> (ApiSp
     let key = key::read(section, preset, root);
     let region = picks::region(section, preset);
     let base_url = address::read(section, preset, (server.is_some(), key.is_some(), region.as_deref()));
+    // The services' own dialects stand beside OpenAI's, not below it.
+    let beside = matches!(dialect, Dialect::LlamaCpp | Dialect::Ollama);
+    let base_url = base_url.strip_suffix("/v1").filter(|_| beside).map_or_else(|| base_url.clone(), str::to_owned);
     if let (Some(stated), Some(told)) = (&region, preset::region_of(&base_url))
         && !preset::lies_in(&told, stated)
     {

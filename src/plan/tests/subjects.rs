@@ -4,7 +4,7 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 
-use super::{Place, changed};
+use super::{PLAN, Place, changed};
 use crate::domain::EngineSpec;
 use crate::plan::{Overrides, Plan, TEMPLATE};
 
@@ -285,4 +285,29 @@ fn samples_are_asked_at_least_once_and_repeats_of_a_model_in_this_process_are_to
     assert_snapshot!(plan.warnings.join("\n"), @"repeats of canary will be equal, answer by answer: a model in this process gives the same answer to the same request, and no task here has a temperature above 0");
     place.change("suite.toml", "slice", "temperature = 0.5\nslice");
     assert_eq!(place.load().warnings, Vec::<String>::new());
+}
+
+#[test]
+fn an_address_ends_before_what_requests_add_to_it() {
+    let variant = "engine = \"vllm\"\nmodel = \"m\"\nbase_url = \"http://gpu-1:8000/v1/chat/completions/\"";
+    let place = Place::new();
+    place.write("plan.toml", &PLAN.replace("quantize = \"q8_0\"", variant));
+    let faults = place.faults();
+    assert!(faults.contains("goes on to `/chat/completions`"), "{faults}");
+    assert!(faults.contains("base_url = \"http://gpu-1:8000/v1\""), "{faults}");
+}
+
+#[test]
+fn the_own_dialect_of_a_server_stands_beside_that_of_openai() {
+    let url = |engine: &str| {
+        let variant = format!("engine = \"{engine}\"\nmodel = \"m\"\nbase_url = \"http://gpu-1:8080/v1/\"");
+        let place = Place::new();
+        place.write("plan.toml", &PLAN.replace("quantize = \"q8_0\"", &variant));
+        match &place.load().subjects[1].engine {
+            EngineSpec::Api(spec) => spec.base_url.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(url("llama-server"), "http://gpu-1:8080");
+    assert_eq!(url("vllm"), "http://gpu-1:8080/v1");
 }
