@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 
 use reqwest::header::HeaderMap;
+use rustls::CertificateError;
 
 use super::super::{Failure, RetryClass};
 use super::bedrock;
@@ -26,8 +27,8 @@ pub(super) fn of_status(status: u16, headers: &HeaderMap, words: &str, (host, to
     };
     let words = shortened(words.trim(), WORDS);
     let said = if words.is_empty() { String::new() } else { format!(": {words}") };
-    let status_of_key = if status == 400 && is_stranger(&words) { 401 } else { status };
-    let hint = hint(status_of_key, spent, headers).map_or_else(String::new, |hint| format!(" ({hint})"));
+    let refused = if status == 400 && is_stranger(&words) { 401 } else { status };
+    let hint = parserless(&words).or_else(|| hint(refused, spent, headers)).map_or_else(String::new, |hint| format!(" ({hint})"));
     let wait = match class {
         RetryClass::Busy => told.wait.or_else(|| until_reset(told.headroom)),
         RetryClass::Transient | RetryClass::Unreached | RetryClass::Barred | RetryClass::No => told.wait,
@@ -96,6 +97,13 @@ fn is_filter(words: &str) -> bool {
         .any(|word| words.contains(word))
 }
 
+/// What to do about a server that cannot read calls of tools out of an answer.
+fn parserless(words: &str) -> Option<String> {
+    let what = "start the server with a parser for the model's tool calls, or have it give the text: \
+                extra = { tool_choice = \"none\" }";
+    words.contains("tool-call-parser").then(|| what.to_owned())
+}
+
 /// What to do about a status.
 fn hint(status: u16, spent: bool, headers: &HeaderMap) -> Option<String> {
     let fixed = match status {
@@ -120,11 +128,15 @@ pub(super) fn of_transport(error: &reqwest::Error, host: &str) -> Failure {
     let class = if error.is_connect() { RetryClass::Unreached } else { RetryClass::Transient };
     if error.is_timeout() {
         let what = if error.is_connect() { "could not be reached in time" } else { "gave no complete answer in time" };
-        return Failure::new(CauseKind::Timeout, class, format!("{host} {what}"));
+        let plain = if error.is_connect() && over_tls(error) { PLAIN } else { "" };
+        return Failure::new(CauseKind::Timeout, class, format!("{host} {what}{plain}"));
     }
     let causes = causes(error);
     if let Some(fault) = certificate(error) {
-        let what = format!("the connection to {host} is not to be trusted: {fault}");
+        let what = format!(
+            "the connection to {host} is not to be trusted: {fault} (where that is known and meant, the certificate of its issuer \
+             belongs to those that this machine trusts, or into the file that SSL_CERT_FILE names)"
+        );
         return Failure::new(CauseKind::Transport, RetryClass::Barred, what);
     }
     if error.is_body() || error.is_decode() {
@@ -132,7 +144,16 @@ pub(super) fn of_transport(error: &reqwest::Error, host: &str) -> Failure {
         return Failure::new(CauseKind::Transport, RetryClass::Transient, what);
     }
     let what = if error.is_connect() { "could not be reached" } else { "broke the connection off" };
-    Failure::new(CauseKind::Transport, class, format!("{host} {what}: {causes}"))
+    let plain = if over_tls(error) && causes.contains("corrupt message") { PLAIN } else { "" };
+    Failure::new(CauseKind::Transport, class, format!("{host} {what}: {causes}{plain}"))
+}
+
+/// What to look at where a TLS connection does not come about.
+const PLAIN: &str = " over https (does it speak plain http there?)";
+
+/// Whether the address is one of TLS with a port of its own, as services have that one starts oneself.
+fn over_tls(error: &reqwest::Error) -> bool {
+    error.url().is_some_and(|url| url.scheme() == "https" && url.port().is_some())
 }
 
 /// What lies beneath an error, without the address that was asked.
@@ -154,14 +175,36 @@ fn causes(error: &reqwest::Error) -> String {
 fn certificate(error: &reqwest::Error) -> Option<String> {
     let mut beneath = error.source();
     while let Some(cause) = beneath {
-        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = cause.downcast_ref().or_else(|| wrapped.and_then(|inner| inner.downcast_ref()));
-        if let Some(fault @ rustls::Error::InvalidCertificate(_)) = tls {
-            return Some(fault.to_string());
+        if let Some(rustls::Error::InvalidCertificate(fault)) = innermost(cause).downcast_ref() {
+            return Some(untrusted(fault));
         }
         beneath = cause.source();
     }
     None
+}
+
+/// What an error of input and output was made of, however often it was wrapped: `source` passes that by.
+fn innermost<'e>(mut cause: &'e (dyn Error + 'static)) -> &'e (dyn Error + 'static) {
+    while let Some(inner) = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        cause = inner;
+    }
+    cause
+}
+
+/// What is wrong with a certificate, in words.
+fn untrusted(fault: &CertificateError) -> String {
+    let debug = format!("{fault:?}");
+    if debug.contains("CaUsedAsEndEntity") {
+        return "its certificate is signed by itself".to_owned();
+    }
+    match fault {
+        CertificateError::UnknownIssuer => "its certificate is signed by nobody that this machine trusts".to_owned(),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "its certificate has expired".to_owned(),
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+            "its certificate is for another host".to_owned()
+        }
+        other => format!("its certificate is not valid: {other}"),
+    }
 }
 
 /// The failure of a body that is no JSON, of a response that is otherwise fine.
