@@ -100,7 +100,7 @@ impl ServerError {
             Self::Port { .. } => "end other servers, or look at the machine's limits",
             Self::Log { .. } => "make room, or take another folder for the run",
             Self::Start { .. } => "install it, or name its path in `server.command`",
-            Self::Exited { .. } => "its log tells more; try the same flags by hand",
+            Self::Exited { .. } => "its log tells more; the same flags can be tried by hand",
             Self::Slow { .. } => "look at its log: a model may be too large for this machine",
         }
     }

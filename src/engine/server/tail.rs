@@ -7,14 +7,17 @@ use std::path::Path;
 /// Bytes at the log's end that are looked at.
 const BYTES: u64 = 8 << 10;
 /// Lines that are told.
-const LINES: usize = 6;
+const LINES: usize = 3;
 /// Characters of a line that are told.
 const WIDTH: usize = 240;
 
 /// A sentence with the last lines of a log.
 pub(super) fn of(log: &Path) -> String {
     let lines = lines(log);
-    if lines.is_empty() { "it wrote nothing".into() } else { format!("its last lines: {}", lines.join(" | ")) }
+    if lines.is_empty() {
+        return "it wrote nothing".into();
+    }
+    format!("{} ends: {}", log.display(), lines.join(" | "))
 }
 
 fn lines(log: &Path) -> Vec<String> {
@@ -52,7 +55,8 @@ mod tests {
         let text = lines.concat();
         std::fs::write(&log, text).expect("it is written");
         let told = of(&log);
-        assert!(told.starts_with("its last lines: line 894[0m of the log | line 895"), "{told}");
+        let begins = format!("{} ends: line 897[0m of the log | line 898", log.display());
+        assert!(told.starts_with(&begins), "{told}");
         assert!(told.ends_with("line 899[0m of the log"), "{told}");
     }
 }
