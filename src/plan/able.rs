@@ -63,7 +63,7 @@ pub(super) fn check(cast: &Cast, tasks: &[PlannedTask], policy: &Policy, faults:
     let hint = "ask by `api = \"chat\"`, or leave the tasks out by `skip`";
     need(&[RequestKind::Chat, RequestKind::Tools], converses, "take no conversations", hint);
     need(&[RequestKind::Tools], offers_tools, "can be offered no tools", "leave the tasks out by `skip`");
-    faults.extend(policy.budgets.iter().filter_map(|budget| unstreamed(cast, budget)));
+    faults.extend(policy.budgets.iter().filter_map(|budget| unstreamed(cast, budget).or_else(|| unpriced(cast, budget))));
 }
 
 /// A fault at the first subject that isn't able; `{who}` in the message is all of them.
@@ -130,6 +130,17 @@ fn unstreamed(cast: &Cast, budget: &Budget) -> Option<Diagnostic> {
     let message =
         format!("`{}` is measured on answers that are read as they are written, and those of {{who}} come whole", budget.metric);
     if within { unable(cast, streams, &message, hint) } else { None }
+}
+
+/// A fault where the cost has a budget, and some subject has no price.
+fn unpriced(cast: &Cast, budget: &Budget) -> Option<Diagnostic> {
+    let priced = |subject: &Subject| cast.services.get(&subject.name).is_some_and(|service| service.price.is_some());
+    let first = cast.subjects.iter().position(|subject| budget.metric == "cost.ratio" && !priced(subject))?;
+    let who = named(cast.subjects.iter().filter(|subject| !priced(subject)));
+    let message = format!("`{}` takes the prices of the canary and of every variant; without one: {who}", budget.metric);
+    let hint =
+        "give each its price of a million tokens: price = { input = 2.0, output = 6.0 }; a model in this process costs none";
+    Some(Diagnostic::new(message, Some(hint)).at(cast.places[first].clone()))
 }
 
 /// What a person should know of how the subjects are asked, as sentences.

@@ -136,3 +136,14 @@ fn a_stated_region_that_the_address_contradicts_is_refused() {
     place.change("plan.toml", "seed", "skip = [\"prose\", \"sums\", \"facts\"]\nseed");
     assert!(place.faults().contains("the plan says region `us`, and the address is one of region `eu`"), "{}", place.faults());
 }
+
+#[test]
+fn a_budget_on_the_cost_takes_the_prices_of_all() {
+    let priced = "engine = \"vllm\"\nmodel = \"m\"\nprice = { input = 1, output = 2 }";
+    let place = place(priced, SCORING, "");
+    place.change("plan.toml", "margin = \"2pp\"", "margin = \"2pp\"\n[[policy.rule]]\nmetric = \"cost.ratio\"\nmax = 1.0");
+    let faults = place.faults();
+    assert!(faults.contains("prices of the canary and of every variant; without one: q8 (vllm)"), "{faults}");
+    place.change("plan.toml", "name = \"q8\"", "name = \"q8\"\nprice = { input = 1, output = 2 }");
+    place.load();
+}
