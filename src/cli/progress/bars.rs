@@ -83,6 +83,14 @@ impl Bars {
         self.under_way.insert(task, bars);
     }
 
+    /// Counts a subject's time on a task from its own first request: its bar may have stood since another's.
+    fn begin(&self, place: Place) {
+        let bar = self.under_way.get(&place.task).and_then(|bars| bars.get(place.subject));
+        if let Some(bar) = bar.filter(|_| self.standing.cell(place).done == 0) {
+            bar.reset_eta();
+        }
+    }
+
     /// Moves a bar; the last one of a task to arrive turns all of them into a line.
     fn advance(&mut self, place: Place) {
         if let Some(bar) = self.under_way.get(&place.task).and_then(|bars| bars.get(place.subject)) {
@@ -132,7 +140,10 @@ impl Sink for Bars {
                     self.say(&line);
                 }
             }
-            (EventKind::BatchStarted { .. }, Some(place)) => self.show(place.task),
+            (EventKind::BatchStarted { .. }, Some(place)) => {
+                self.show(place.task);
+                self.begin(place);
+            }
             (EventKind::UnitFinished { .. } | EventKind::TaskSettled { .. }, Some(place)) => {
                 if !self.standing.is_over(place.task) {
                     self.show(place.task);

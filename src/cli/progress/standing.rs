@@ -322,9 +322,13 @@ fn signed(number: f64) -> String {
 
 /// What a subject turned out to be, in one line; none for other events.
 pub(super) fn ready(event: &Event) -> Option<String> {
-    let EventKind::SubjectReady { subject, identity, load_ms, .. } = &event.kind else { return None };
+    let EventKind::SubjectReady { subject, identity, load_ms, origin } = &event.kind else { return None };
     let seconds = *load_ms as f64 / 1e3;
     let (quantization, bits) = (&identity.quantization, identity.bits_per_weight);
-    let size = if bits > 0.0 { format!(", {bits:.2} bits per weight") } else { String::new() };
-    Some(format!("{subject} is ready: {quantization}{size}, loaded in {seconds:.1} s"))
+    let size = if bits > 0.0 { format!("{quantization}, {bits:.2} bits per weight") } else { quantization.clone() };
+    Some(match origin {
+        None => format!("{subject} is ready: {size}, loaded in {seconds:.1} s"),
+        Some(origin) if bits > 0.0 => format!("{subject} is ready: {} at {}, {size}", identity.engine, origin.host),
+        Some(origin) => format!("{subject} is ready: {} at {}", identity.engine, origin.host),
+    })
 }
