@@ -24,6 +24,19 @@ pub(super) fn check(plan: &Plan) -> Result<(), Failure> {
     })
 }
 
+/// The variables with other subjects' keys: a server that is started for this one has no use for them.
+pub(super) fn of_others(plan: &Plan, spec: &ApiSpec) -> Vec<String> {
+    let named = plan.subjects.iter().filter_map(|subject| match &subject.engine {
+        EngineSpec::Api(other) => other.key.as_ref(),
+        _ => None,
+    });
+    let others = named.filter(|key| Some(*key) != spec.key.as_ref()).filter_map(|key| match key {
+        KeySource::Env(variable) => Some(variable.clone()),
+        KeySource::File(_) => None,
+    });
+    others.collect()
+}
+
 /// A subject's key; none where its service wants none.
 pub(super) fn read(subject: &Subject, spec: &ApiSpec, root: &Path) -> Result<Option<SecretString>, Failure> {
     let Some(source) = &spec.key else { return Ok(None) };

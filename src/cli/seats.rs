@@ -64,7 +64,8 @@ async fn start(plan: &Plan, subject: &Subject, spec: &ApiSpec) -> Result<Managed
             .with_hint("check that the reports folder may be written")
     })?;
     let file: String = subject.name.as_str().chars().map(|c| if c.is_alphanumeric() { c } else { '-' }).collect();
-    let started = Managed::start(&subject.name, spec, &plan.root, &folder.join(format!("{file}.log"))).await;
+    let log = folder.join(format!("{file}.log"));
+    let started = Managed::start(&subject.name, spec, &plan.root, &log, &keys::of_others(plan, spec)).await;
     started.map_err(|fault| Failure::usage(chain(&fault)).with_hint(fault.hint()))
 }
 

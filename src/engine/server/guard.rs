@@ -55,11 +55,17 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    /// Starts a command in a folder; what it writes goes to the end of `log`.
+    /// Starts a command in a folder, without some variables of the environment; what it writes goes to the end of `log`.
     ///
     /// # Errors
     /// A log that can't be written, and a program that can't be run. One that isn't found shows in [`Guarded::ended`].
-    pub(super) fn start(subject: &SubjectName, words: &[String], folder: &Path, log: &Path) -> Result<Self, ServerError> {
+    pub(super) fn start(
+        subject: &SubjectName,
+        words: &[String],
+        folder: &Path,
+        log: &Path,
+        withheld: &[String],
+    ) -> Result<Self, ServerError> {
         let program = words.first().cloned().unwrap_or_default();
         let fault = |source| ServerError::Log { subject: subject.clone(), path: log.to_owned(), source };
         if let Some(folder) = log.parent() {
@@ -68,6 +74,9 @@ impl Guarded {
         let out = File::options().create(true).append(true).open(log).map_err(fault)?;
         let errors = out.try_clone().map_err(fault)?;
         let mut command = command(words);
+        withheld.iter().for_each(|name| {
+            command.env_remove(name);
+        });
         command.current_dir(folder).stdin(Stdio::piped()).stdout(out).stderr(errors);
         let start = |problem: std::io::Error| ServerError::Start {
             subject: subject.clone(),

@@ -43,9 +43,16 @@ pub struct Managed {
 impl Managed {
     /// Starts the server of `subject` on a free port of this machine and waits until it answers.
     ///
-    /// `root` is what relative paths are relative to; `log` is the file that gets what the server writes.
-    pub async fn start(subject: &SubjectName, spec: &ApiSpec, root: &Path, log: &Path) -> Result<Self, ServerError> {
-        Self::start_within(PATIENCE, (subject, spec), root, log).await
+    /// `root` is what relative paths are relative to; `log` is the file that gets what the server writes. The server gets
+    /// this process's environment without the `withheld` variables, which hold keys that are none of its business.
+    pub async fn start(
+        subject: &SubjectName,
+        spec: &ApiSpec,
+        root: &Path,
+        log: &Path,
+        withheld: &[String],
+    ) -> Result<Self, ServerError> {
+        Self::start_within(PATIENCE, (subject, spec), root, log, withheld).await
     }
 
     /// As [`Managed::start`], with another limit of time.
@@ -54,6 +61,7 @@ impl Managed {
         (subject, spec): (&SubjectName, &ApiSpec),
         root: &Path,
         log: &Path,
+        withheld: &[String],
     ) -> Result<Self, ServerError> {
         let server = spec.server.as_ref().ok_or_else(|| ServerError::command(subject, "the plan names none"))?;
         // A plan in the working folder has an empty one.
@@ -69,14 +77,14 @@ impl Managed {
         let mut tries = 1;
         let (guarded, port) = loop {
             let port = free_port(subject).await?;
-            let guarded = Guarded::start(subject, &command.filled(port, path.as_deref()), root, log)?;
+            let guarded = Guarded::start(subject, &command.filled(port, path.as_deref()), root, log, withheld)?;
             match health::wait(subject, spec.preset, port, &guarded, patience).await {
                 Ok(()) => break (guarded, port),
                 Err(ServerError::Exited { log, .. }) if tries < TRIES && tail::port_was_taken(&log) => tries += 1,
                 Err(error) => return Err(error),
             }
         };
-        let version = command.version(root).await;
+        let version = command.version(root, withheld).await;
         let mut details = command.details(version.as_deref());
         if let Some(model) = &model {
             details.extend(model.details());

@@ -58,7 +58,7 @@ fn with_command(preset: &str, command: &[String]) -> ApiSpec {
 
 async fn start(spec: &ApiSpec, folder: &TempDir) -> Result<Managed, ServerError> {
     let log = folder.path().join("logs/canary.log");
-    Managed::start_within(Duration::from_mins(1), (&"canary".into(), spec), folder.path(), &log).await
+    Managed::start_within(Duration::from_mins(1), (&"canary".into(), spec), folder.path(), &log, &[]).await
 }
 
 /// A connection that the server keeps open for as long as it lives.
@@ -125,6 +125,20 @@ async fn a_server_that_dies_says_how_and_its_last_words() {
     assert!(fallen.contains("status 0") && fallen.contains("1 passed"), "{fallen}");
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn a_server_is_not_handed_the_variables_that_are_withheld_and_gets_all_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("log");
+    let words = ["env".to_owned()];
+    // Cargo gives tests variables of its own.
+    let (kept, withheld) = ("CARGO_MANIFEST_DIR=", ["CARGO_PKG_NAME".to_owned()]);
+    let guarded = Guarded::start(&"canary".into(), &words, folder.path(), &log, &withheld).expect("it runs");
+    guarded.end().await;
+    let said = std::fs::read_to_string(&log).expect("it wrote");
+    assert!(said.contains(kept) && !said.contains("CARGO_PKG_NAME="), "{said}");
+}
+
 #[tokio::test]
 async fn a_server_that_ends_before_it_answers_is_told_with_its_last_words() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -140,7 +154,7 @@ async fn a_server_that_never_is_ready_is_given_up_and_stopped() {
     let spec = spec("llama-server", &["loading=1000000"]);
     let log = folder.path().join("log");
     let limit = Duration::from_secs(1);
-    let started = Managed::start_within(limit, (&"canary".into(), &spec), folder.path(), &log).await;
+    let started = Managed::start_within(limit, (&"canary".into(), &spec), folder.path(), &log, &[]).await;
     let error = started.err().expect("it is given up");
     assert!(matches!(&error, ServerError::Slow { last, .. } if last == "it answered with status 503"), "{error}");
 }
@@ -149,7 +163,7 @@ async fn a_server_that_never_is_ready_is_given_up_and_stopped() {
 async fn an_empty_root_is_the_working_folder() {
     let folder = tempfile::tempdir().expect("a folder");
     let (spec, log) = (spec("llama-server", &[]), folder.path().join("log"));
-    let started = Managed::start(&"canary".into(), &spec, Path::new(""), &log).await;
+    let started = Managed::start(&"canary".into(), &spec, Path::new(""), &log, &[]).await;
     started.expect("it starts").stop().await;
 }
 
