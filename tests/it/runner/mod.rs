@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod barred;
+mod bounded;
 mod cast;
 mod early;
 mod endpoint;
