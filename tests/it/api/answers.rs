@@ -67,6 +67,19 @@ async fn a_streamed_answer_is_the_same_however_it_is_cut_and_its_connection_is_k
     assert_eq!(server.log()[1].json()["stream"], json!(true));
 }
 
+/// llama.cpp's server answers `Keep-Alive: timeout=5, max=100` and closes the connection when a stream has ended.
+#[tokio::test]
+async fn a_stream_of_a_server_that_hangs_up_after_it_has_a_connection_of_its_own() {
+    let server = server(|_| streamed(64));
+    let spec = spec("llama-server", "openai-chat", &format!("{}/v1", server.url()), json!({"stream": true}));
+    let engine = open(&spec).await.unwrap();
+    for _ in 0..3 {
+        ask(&engine, question("four in German?")).await.unwrap();
+    }
+    let asked: Vec<_> = server.log().into_iter().filter(|request| request.method == "POST").collect();
+    assert!(asked.iter().all(|request| request.header("connection") == Some("close")), "{asked:?}");
+}
+
 #[tokio::test]
 async fn a_service_that_does_not_stream_is_read_whole() {
     let server = server(|_| Script::json(200, said("four")));

@@ -119,3 +119,21 @@ async fn a_service_that_tells_nothing_of_prompts_is_not_believed_to_score() {
     let notes = &engine.origin().unwrap().notes;
     assert!(notes.iter().any(|note| note.contains("log-likelihoods can't be had")), "{notes:?}");
 }
+
+#[tokio::test]
+async fn an_address_below_which_there_is_nothing_is_not_taken_for_a_gateway() {
+    let server = server(|_| None);
+    let spec = spec("litellm", "openai-chat", &format!("{}/foo", server.url()), json!({}));
+    let error = open(&spec).await.err().unwrap().to_string();
+    assert!(error.contains("/foo lists no models there, as litellm does"), "{error}");
+}
+
+/// `LiteLLM` without a database: `{"error":{"message":"No connected db.","type":"no_db_connection","code":"400"}}`.
+#[tokio::test]
+async fn a_key_that_a_gateway_without_a_database_does_not_know_is_not_accepted() {
+    let words = r#"{"error":{"message":"No connected db.","type":"no_db_connection","param":null,"code":"400"}}"#;
+    let server = server(move |_| Some(Script::json(400, words)));
+    let spec = spec("litellm", "openai-chat", &format!("{}/v1", server.url()), json!({}));
+    let error = open(&spec).await.err().unwrap().to_string();
+    assert!(error.contains("does not accept the key: No connected db"), "{error}");
+}
