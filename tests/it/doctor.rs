@@ -67,7 +67,7 @@ fn each_subject_is_asked_once_and_every_check_is_a_line_without_the_key() {
         "\"four \\u{1b}[2J\\nlegs\" in",
         "30 tokens read, 4 written",
         "30 requests a minute",
-        "about 0.00 at most: 1 requests",
+        "less than 0.01: 1 request, 30 tokens",
         "the same model at the same address as the canary",
         "a run can start",
     ];

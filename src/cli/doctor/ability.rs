@@ -124,7 +124,7 @@ pub(super) fn of_context(able: Capabilities, demand: &Demand, rate: Option<f64>)
 /// How the endpoint is treated, and how long its limits make the run at least.
 pub(super) fn of_limits(endpoint: Option<&Endpoint>, demand: &Demand, rate: Option<f64>) -> Option<Finding> {
     let endpoint = endpoint?;
-    let mut says = vec![format!("up to {} requests at once", endpoint.concurrency)];
+    let mut says = vec![format!("up to {} at once", requests(endpoint.concurrency))];
     let mut minutes: f64 = 0.0;
     if let Some(limit) = endpoint.requests_per_minute {
         says.push(format!("{limit} requests a minute"));
@@ -136,9 +136,17 @@ pub(super) fn of_limits(endpoint: Option<&Endpoint>, demand: &Demand, rate: Opti
         minutes = minutes.max(tokens / limit);
     }
     says.push(format!("a time-out of {} s", endpoint.timeout.as_secs_f64()));
-    let least =
-        if minutes >= 1.0 { format!("; {} requests take at least {minutes:.0} minutes", demand.requests) } else { String::new() };
+    let least = if minutes >= 1.0 {
+        format!("; {} take at least {minutes:.0} minutes", requests(demand.requests))
+    } else {
+        String::new()
+    };
     Some(Finding::fine("limits", format!("{}{least}", says.join(", "))))
+}
+
+/// So many requests, in words.
+fn requests(number: usize) -> String {
+    if number == 1 { "1 request".to_owned() } else { format!("{number} requests") }
 }
 
 /// What the run costs at most, by what one request took.
@@ -148,7 +156,7 @@ pub(super) fn of_cost(price: Option<Price>, demand: &Demand, rate: Option<f64>, 
     let cost = price.of(usage);
     let about = if cost < 0.01 { "less than 0.01".to_owned() } else { format!("about {cost:.2} at most") };
     let says =
-        format!("{about}: {} requests, {} tokens read and up to {} written", demand.requests, usage.prompt, usage.completion);
+        format!("{about}: {}, {} tokens read and up to {} written", requests(demand.requests), usage.prompt, usage.completion);
     Some(match spending {
         Some(limit) if cost > limit => Finding::doubtful("cost", format!("{says}; the plan stops at {limit}")),
         _ => Finding::fine("cost", says),

@@ -74,9 +74,10 @@ impl ApiEngine {
     }
 
     fn certificate(&self) -> Check {
-        match (&self.origin.tls_issuer, self.origin.path.as_str()) {
+        // A gateway of this machine is one, wherever it passes requests on to.
+        match (&self.origin.tls_issuer, preset::path_of(Preset::Vllm, &self.origin.host)) {
             (Some(issuer), _) => check("certificate", Standing::Fine, format!("issued by {issuer}")),
-            (None, "this machine") => check("certificate", Standing::Fine, "none is needed: requests stay on this machine"),
+            (None, "this machine") => check("certificate", Standing::Fine, "none is needed on this machine"),
             (None, _) => check("certificate", Standing::Doubtful, "none: prompts, answers and key can be read on the way"),
         }
     }

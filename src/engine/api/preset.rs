@@ -373,8 +373,9 @@ fn is_aws_region(label: &str) -> bool {
 pub fn path_of(preset: Preset, host: &str) -> &'static str {
     let host = host_of(host);
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>().ok();
-    if host == "localhost" || address.is_some_and(|address| address.is_loopback()) {
-        return "this machine";
+    if is_here(host, address) {
+        // A gateway here still passes requests on.
+        return if preset == Preset::Litellm { "gateway" } else { "this machine" };
     }
     let private = match address {
         Some(std::net::IpAddr::V4(address)) => address.is_private() || address.is_link_local(),
@@ -382,6 +383,10 @@ pub fn path_of(preset: Preset, host: &str) -> &'static str {
         None => !host.contains('.') || matches!(host.rsplit('.').next(), Some("local" | "internal" | "svc")),
     };
     if preset == Preset::OpenaiCompatible && !private { "managed API" } else { of(preset).path }
+}
+
+fn is_here(host: &str, address: Option<std::net::IpAddr>) -> bool {
+    host == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
 #[cfg(test)]

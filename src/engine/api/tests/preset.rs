@@ -64,6 +64,7 @@ fn european_names_outside_the_eu_do_not_lie_in_it() {
 fn the_way_of_a_request_is_told_by_its_host_where_the_protocol_tells_nothing() {
     assert_eq!(path_of(Preset::Vllm, "127.0.0.1:8000"), "this machine");
     assert_eq!(path_of(Preset::Ollama, "[::1]:11434"), "this machine");
+    assert_eq!(path_of(Preset::Litellm, "127.0.0.1:4000"), "gateway", "it passes requests on");
     assert_eq!(path_of(Preset::OpenaiCompatible, "10.0.0.7:9000"), "self-hosted");
     assert_eq!(path_of(Preset::OpenaiCompatible, "models.team.svc"), "self-hosted");
     assert_eq!(path_of(Preset::OpenaiCompatible, "api.example.com"), "managed API");
