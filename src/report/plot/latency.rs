@@ -33,7 +33,7 @@ pub(super) fn draw(report: &Report) -> Result<Option<Figure>, PlotError> {
     })?;
     let caption =
         "Share of answers that took at most so long; for batched engines an answer's time is its share of the batch's. \
-                   Never part of a verdict."
+                   Part of a verdict through a budget on times alone."
             .to_owned();
     Ok(Some(Figure { name: "latency", title: "Latency of answers", caption, svg }))
 }
