@@ -70,7 +70,7 @@ fn unfinished(args: &RunArgs, summary: Summary, limit: Option<f64>, folder: &Pat
         let hint = format!("raise `limit` in the plan's [spending]; then `{command}` goes on; all answers are in {folder}");
         (spending::reached(summary, limit), hint)
     } else {
-        let what = format!("interrupted with {} of {} units done", summary.units - summary.left(), summary.units);
+        let what = format!("interrupted with {} of {} units done", summary.scored + summary.unscored, summary.units);
         (what, format!("`{command}` goes on; all answers are in {folder}"))
     };
     Failure { code: INTERRUPTED, what, hint: Some(hint) }
