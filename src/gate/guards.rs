@@ -3,7 +3,7 @@
 use super::loss::{Asked, Measured, Part};
 use super::side::ASYMMETRY;
 use super::wording::{count, plural, rough};
-use super::{Code, Warning, attempts, course, method, noise, overall, served};
+use super::{Code, Warning, attempts, course, method, noise, overall, same, served};
 use crate::analysis::{self, Asymmetry, Comparisons, DistributionComparison, Record};
 use crate::domain::{CauseKind, Policy, Role, SubjectName, Verdict};
 use crate::stats;
@@ -41,6 +41,7 @@ pub(super) fn warnings(record: &Record, comparisons: &Comparisons, policy: &Poli
         of_distribution(&mut warnings, distribution, policy);
     }
     warnings.extend(noise::warnings(record, comparisons, policy));
+    warnings.extend(same::warnings(record));
     warnings.extend(served::warnings(record));
     warnings.extend(attempts::warnings(record, policy));
     of_run(&mut warnings, record, comparisons, policy);

@@ -23,6 +23,7 @@ mod method;
 mod noise;
 mod overall;
 mod reasons;
+mod same;
 mod served;
 mod side;
 #[cfg(test)]

@@ -5,6 +5,8 @@ use crate::domain::{SubjectName, TaskName};
 /// What a warning is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Code {
+    /// The variant is the canary itself.
+    SameModel,
     /// Too few items for any pass.
     Floor,
     /// Too few items for a likely pass.
@@ -53,7 +55,8 @@ pub enum Code {
 
 impl Code {
     /// Every code, in their order.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
+        Self::SameModel,
         Self::Floor,
         Self::Underpowered,
         Self::LowDiscordance,
@@ -82,6 +85,7 @@ impl Code {
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
+            Self::SameModel => "W_SAME_MODEL",
             Self::Floor => "W_FLOOR",
             Self::Underpowered => "W_UNDERPOWERED",
             Self::LowDiscordance => "W_LOW_DISCORDANCE",
@@ -111,6 +115,7 @@ impl Code {
     #[must_use]
     pub fn meaning(self) -> &'static str {
         match self {
+            Self::SameModel => "The canary was compared with itself, so a pass says nothing about any other model.",
             Self::Floor => "There are too few items for a pass, even if not one answer flips.",
             Self::Underpowered => {
                 "At the flip rate seen, a variant that truly lost nothing would pass with less than 80 % probability."
@@ -152,6 +157,7 @@ impl Code {
     #[must_use]
     pub fn remedy(self) -> &'static str {
         match self {
+            Self::SameModel => "Name the model, and the address, that are to replace the canary.",
             Self::Floor => "Add items up to the number named, or choose a larger margin before the next run.",
             Self::Underpowered => "Add items, or ask `quantgate power` for the margin that these can show.",
             Self::LowDiscordance => "A PASS or FAIL needs nothing done; for an INCONCLUSIVE, more items narrow the interval.",

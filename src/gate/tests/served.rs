@@ -145,3 +145,46 @@ fn controls_give_no_warning_of_their_endpoint() {
     let subjects: Vec<_> = decided(&api).warnings.into_iter().filter(|w| w.code == Code::Fingerprint).collect();
     assert!(subjects.iter().all(|w| w.subject.as_ref().is_some_and(|s| s.as_str() == "canary")) && subjects.len() == 1);
 }
+
+#[test]
+fn a_variant_that_is_the_canary_itself_is_warned_of() {
+    let warned = |api: &Api, change: fn(&mut crate::analysis::Record)| {
+        let (mut record, comparisons) = api.compared();
+        change(&mut record);
+        let decision = decide(&record, &comparisons, &api.run.policy);
+        decision.warnings.into_iter().find(|w| w.code == Code::SameModel).map(|w| w.detail)
+    };
+    assert_eq!(warned(&Api::pair(), |_| ()), None, "two addresses, two models");
+    let same = warned(&Api::pair(), |record| record.header.subjects.iter_mut().for_each(|s| readdress(s, Some("m"))));
+    assert_eq!(same.as_deref(), Some("'m' at http://one/v1, as the canary"));
+    let apart = warned(&Api::pair(), |record| record.header.subjects.iter_mut().for_each(|s| readdress(s, None)));
+    assert_eq!(apart, None, "one gateway, two models");
+    let alias = Api::telling(|_, _, _, told| told.model = Some("m-2026".to_owned()));
+    let alias = warned(&alias, |record| record.header.subjects.iter_mut().for_each(|s| readdress(s, None)));
+    assert!(alias.is_some_and(|said| said.contains("'m-2026' gave them")));
+    let content = Api { weights: |_| Digest::new("blake3:1"), ..Api::pair() };
+    let content = warned(&content, |record| {
+        record.identities.values_mut().for_each(|identity| identity.details.clear());
+    });
+    assert_eq!(content.as_deref(), Some("its weights are the canary's, and so is the way of serving them"));
+    let cache = Api { weights: |_| Digest::new("blake3:1"), ..Api::pair() };
+    let cache = warned(&cache, |record| {
+        let kinds = ["f16", "q8_0"].into_iter();
+        record
+            .identities
+            .values_mut()
+            .zip(kinds)
+            .for_each(|(identity, kind)| drop(identity.details.insert("kv".into(), kind.into())));
+    });
+    assert_eq!(cache, None, "served in two ways");
+}
+
+/// Puts a subject behind one address, under its own name or one of all.
+fn readdress(subject: &mut crate::domain::Subject, model: Option<&str>) {
+    if let crate::domain::EngineSpec::Api(spec) = &mut subject.engine {
+        spec.base_url = "http://one/v1".to_owned();
+        if let Some(model) = model {
+            model.clone_into(&mut spec.model);
+        }
+    }
+}
