@@ -183,3 +183,11 @@ fn class(error: &Value, said: &str) -> (CauseKind, RetryClass) {
     }
     (CauseKind::Refused, RetryClass::No)
 }
+
+#[cfg(test)]
+#[path = "tests/fuzz.rs"]
+mod fuzz;
+
+#[cfg(test)]
+#[path = "tests/dialect.rs"]
+mod tests;

@@ -138,9 +138,10 @@ fn faults_under_200_have_the_class_of_their_code_or_their_words() {
         (json!({"error": {"message": "x", "type": "invalid_request_error", "code": null}}), refused),
         (
             json!({"error": {"message": "You exceeded your current quota", "code": "insufficient_quota", "type": "insufficient_quota"}}),
-            refused,
+            (CauseKind::Transport, RetryClass::Barred),
         ),
         (json!({"error": {"message": "x", "code": 400}}), refused),
+        (json!({"error": {"message": "x", "code": 401}}), (CauseKind::Transport, RetryClass::Barred)),
         (json!({"error": "something else"}), refused),
         (json!({"error": {"message": "x", "code": "content_filter"}}), (CauseKind::Filtered, RetryClass::No)),
     ];
