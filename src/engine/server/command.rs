@@ -71,9 +71,9 @@ impl CommandLine {
         let program = self.words.first().filter(|_| self.known)?;
         let mut command = Command::new(program);
         command.arg("--version").current_dir(folder).stdin(Stdio::null()).kill_on_drop(true);
-        withheld.iter().for_each(|name| {
+        for name in withheld {
             command.env_remove(name);
-        });
+        }
         let output = timeout(PATIENCE, command.output()).await.ok()?.ok()?;
         let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
         said.lines().find_map(|line| line.trim().strip_prefix("version:")).map(|version| version.trim().to_owned())

@@ -74,9 +74,9 @@ impl Guarded {
         let out = File::options().create(true).append(true).open(log).map_err(fault)?;
         let errors = out.try_clone().map_err(fault)?;
         let mut command = command(words);
-        withheld.iter().for_each(|name| {
+        for name in withheld {
             command.env_remove(name);
-        });
+        }
         command.current_dir(folder).stdin(Stdio::piped()).stdout(out).stderr(errors);
         let start = |problem: std::io::Error| ServerError::Start {
             subject: subject.clone(),

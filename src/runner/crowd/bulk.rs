@@ -22,7 +22,10 @@ pub(in crate::runner) async fn hand_in(stage: Arc<Stage>, seat: usize) -> Result
             let (mut replies, lasted) = stage.replies((seat, pass), task, &open).await?;
             let lost = lost(&replies);
             if lost.is_some() {
-                replies.iter_mut().filter(|reply| failure(reply).is_some_and(is_the_services)).for_each(|reply| *reply = None);
+                replies
+                    .iter_mut()
+                    .filter(|reply| failure(reply.as_ref()).is_some_and(is_the_services))
+                    .for_each(|reply| *reply = None);
             }
             stage.report((seat, pass), task, open.into_iter().zip(replies), lasted).await?;
             if let Some(failure) = lost {
@@ -47,11 +50,11 @@ fn lost(replies: &[Word<Reply>]) -> Option<Failure> {
     if replies.iter().any(|reply| matches!(reply, Some(Ok(_)))) {
         return None;
     }
-    replies.iter().filter_map(failure).find(|failure| is_the_services(failure)).cloned()
+    replies.iter().filter_map(|reply| failure(reply.as_ref())).find(|failure| is_the_services(failure)).cloned()
 }
 
-fn failure(reply: &Word<Reply>) -> Option<&Failure> {
-    reply.as_ref()?.as_ref().err()
+fn failure(reply: Option<&Result<Reply, Failure>>) -> Option<&Failure> {
+    reply?.as_ref().err()
 }
 
 /// Whether a failure says nothing about its request.
