@@ -16,8 +16,9 @@ use tokio::net::TcpListener;
 use super::cast::{self, header_of, outcomes, task};
 use crate::load_server::server::{Seen, Server, Settings};
 
-/// A request may have been sent before the server's word was read.
-const GRACE: Duration = Duration::from_millis(150);
+/// A request may have been sent before the server's word was read, which on a busy machine takes its time; the longest words ask for
+/// two seconds.
+const GRACE: Duration = Duration::from_millis(400);
 
 /// Two subjects, asked to chat.
 fn plan(samples: usize, service: Service) -> Plan {
@@ -86,7 +87,7 @@ fn on_a_bad_day_every_unit_ends_once_and_the_server_is_left_in_peace_when_it_ask
     assert!(lost.len() <= 3 && lost.iter().all(|cause| !cause.message.is_empty()), "{lost:?}");
     let holds: Vec<(Duration, Duration)> =
         log.iter().filter_map(|seen| Some((seen.done + GRACE, seen.done + seen.hold?))).collect();
-    assert!(!holds.is_empty());
+    assert!(holds.iter().any(|(begin, end)| begin < end), "some ask for more time than that");
     for seen in &log {
         let hold = holds.iter().find(|(begin, end)| *begin < seen.at && seen.at < *end);
         assert!(hold.is_none(), "{seen:?} within {hold:?}");
