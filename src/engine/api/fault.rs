@@ -275,7 +275,7 @@ mod tests {
         }
     }
 
-    /// Errors of Converse with their statuses: docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html.
+    // Errors of Converse with their statuses: docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html.
     #[test]
     fn amazons_own_name_of_a_passing_fault_counts_more_than_its_status() {
         use CauseKind::{Limited, Timeout, Transport};
