@@ -138,7 +138,7 @@ fn hmac(key: &[u8], message: &[u8]) -> Vec<u8> {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// The `authorization` of a request by the rules of "Create a signed AWS API request" (docs.aws.amazon.com/IAM): canonical
@@ -146,11 +146,12 @@ fn hex(bytes: &[u8]) -> String {
 fn signature(request: &Received, secret: &str, region: &str) -> String {
     let header = |name: &str| request.header(name).unwrap_or_else(|| panic!("{name} is sent: {request:?}"));
     let names = "content-type;host;x-amz-date;x-amz-security-token";
-    let headers: String = names.split(';').map(|name| format!("{name}:{}\n", header(name))).collect();
+    let headers: Vec<String> = names.split(';').map(|name| format!("{name}:{}", header(name))).collect();
+    let headers = headers.join("\n");
     // A path is encoded once more than it is sent: only `%` is left to be.
     let path = request.path.replace('%', "%25");
     let body = hex(&Sha256::digest(&request.body));
-    let canonical = format!("{}\n{path}\n\n{headers}\n{names}\n{body}", request.method);
+    let canonical = format!("{}\n{path}\n\n{headers}\n\n{names}\n{body}", request.method);
     let (at, day) = (header("x-amz-date"), &header("x-amz-date")[..8]);
     let scope = format!("{day}/{region}/bedrock/aws4_request");
     let text = format!("AWS4-HMAC-SHA256\n{at}\n{scope}\n{}", hex(&Sha256::digest(canonical)));
