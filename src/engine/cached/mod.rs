@@ -4,16 +4,15 @@
 //! template, engine and build, arithmetic, key–value cache, …) and how it is spoken to. An endpoint that shows no more than a
 //! name of its model is not kept at all, since another model may stand behind that name tomorrow.
 
-use std::collections::BTreeMap;
+mod content;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use serde::Serialize;
-use serde_json::{Map, Value};
-
+use self::content::Content;
 use super::store::{Key, Shelf, Store, StoreError};
 use super::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Failure, Reply, RetryClass};
-use crate::domain::{ApiSpec, CauseKind, Dialect, EngineSpec, Identity, Origin, Preset, Request, Served, ServerSpec};
+use crate::domain::{CauseKind, EngineSpec, Identity, Origin, Request, Served};
 
 /// An engine with its kept answers. It keeps answers alone: distributions are too large, and failures may pass.
 pub struct Cached {
@@ -27,51 +26,6 @@ pub struct Cached {
 
 /// The model and the mark that an endpoint names beside an answer.
 type Named = (Option<String>, Option<String>);
-
-/// All that an answer depends on beside the request.
-#[derive(Serialize)]
-struct Content<'a> {
-    form: u32,
-    identity: &'a Identity,
-    spoken: Option<Spoken<'a>>,
-}
-
-impl Content<'_> {
-    fn as_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an identity has text keys only")
-    }
-}
-
-/// How a service is spoken to: of its settings, those that can change an answer. Its address, key and region are not among
-/// them: the content behind them is proven.
-#[derive(Serialize)]
-struct Spoken<'a> {
-    preset: Preset,
-    dialect: Dialect,
-    model: &'a str,
-    api_version: Option<&'a str>,
-    stream: bool,
-    extra: &'a Map<String, Value>,
-    omit: &'a [String],
-    headers: &'a BTreeMap<String, String>,
-    server: Option<&'a ServerSpec>,
-}
-
-impl<'a> Spoken<'a> {
-    fn of(spec: &'a ApiSpec) -> Self {
-        Self {
-            preset: spec.preset,
-            dialect: spec.dialect,
-            model: &spec.model,
-            api_version: spec.api_version.as_deref(),
-            stream: spec.stream,
-            extra: &spec.extra,
-            omit: &spec.omit,
-            headers: &spec.headers,
-            server: spec.server.as_ref(),
-        }
-    }
-}
 
 impl Cached {
     /// Whether answers of such a subject may be kept: its weights' content must be proven and its engine must name a version,
@@ -91,9 +45,7 @@ impl Cached {
         if !Self::can_keep(spec, inner.identity()) {
             return Ok(None);
         }
-        let spoken = if let EngineSpec::Api(spec) = spec { Some(Spoken::of(spec)) } else { None };
-        let content = Content { form: 1, identity: inner.identity(), spoken };
-        let shelf = store.shelf(&content.as_json())?;
+        let shelf = store.shelf(&Content::of(spec, inner.identity()).as_json())?;
         Ok(Some(Self { inner, shelf, look, found: AtomicUsize::new(0), first: OnceLock::new() }))
     }
 

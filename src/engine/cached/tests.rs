@@ -1,12 +1,15 @@
 //! What is kept, what is found, and above all what is not.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
+
+use serde_json::Map;
 
 use super::super::scripted::{Faults, ScriptedEngine};
 use super::super::store::MOST_BYTES;
 use super::*;
-use crate::domain::{Answer, Digest, Finish, Generation, Pace, ScriptedSpec, Target};
+use crate::domain::{Answer, ApiSpec, Dialect, Digest, Finish, Generation, Pace, Preset, ScriptedSpec, Target};
 
 fn request(at: usize, seed: u64) -> Request {
     let generation = Generation { max_tokens: 8, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed };

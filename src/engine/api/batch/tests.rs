@@ -8,8 +8,11 @@ use serde_json::json;
 
 use super::super::http::Target;
 use super::super::loopback::{Loopback, Received, Script};
+use super::job::later;
+use super::notes::Note;
 use super::*;
-use crate::domain::{Answer, Dialect, Finish, Generation, Message, Preset, Usage};
+use crate::domain::{Answer, CauseKind, Dialect, Finish, Generation, Message, Preset, Usage};
+use crate::engine::RetryClass;
 
 fn question(at: usize) -> Request {
     let generation = Generation { max_tokens: 16, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 7 };
