@@ -401,7 +401,7 @@ mod tests {
             ("InternalServerException", CauseKind::Transport, RetryClass::Transient),
             ("ModelErrorException", CauseKind::Transport, RetryClass::Transient),
             ("ValidationException", CauseKind::Refused, RetryClass::No),
-            ("AccessDeniedException", CauseKind::Refused, RetryClass::No),
+            ("AccessDeniedException", CauseKind::Transport, RetryClass::Barred),
         ] {
             assert_eq!(class(name), (cause, retry), "{name}");
         }

@@ -37,7 +37,7 @@ pub(super) fn of_status(status: u16, headers: &HeaderMap, words: &str, (host, to
     Failure { wait, headroom: told.headroom, ..Failure::new(kind, class, message) }
 }
 
-/// The class of a fault that Amazon names in a header and that may pass: its statuses (408, 424, 429 and 503 are each used for
+/// The class of a fault that Amazon names in a header and that is not the request's own: its statuses (408, 424, 429 and 503 are each used for
 /// several) say less than its names.
 fn by_name(headers: &HeaderMap) -> Option<(CauseKind, RetryClass)> {
     let name = headers.get("x-amzn-errortype")?.to_str().ok()?;
@@ -287,7 +287,12 @@ mod tests {
         assert_eq!(named(503, "ServiceUnavailableException:http://internal.amazon.com/"), (Transport, RetryClass::Busy));
         assert_eq!(named(408, "ModelTimeoutException"), (Timeout, RetryClass::Transient));
         assert_eq!(named(429, "ModelNotReadyException"), (Limited, RetryClass::Busy));
-        assert_eq!(named(403, "AccessDeniedException"), (Transport, RetryClass::No), "one that stays is told by its status");
+        assert_eq!(named(403, "AccessDeniedException"), (Transport, RetryClass::Barred));
+        assert_eq!(
+            named(400, "ValidationException"),
+            (CauseKind::Refused, RetryClass::No),
+            "one that stays is told by its status"
+        );
     }
 
     #[test]
