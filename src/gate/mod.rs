@@ -9,6 +9,7 @@ mod attempts;
 mod bounded;
 mod budget;
 mod case;
+mod constant;
 mod course;
 mod decision;
 mod documents;

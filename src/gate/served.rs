@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::wording::{count, list, plural};
-use super::{Case, Code, Finding, Rule, Warning};
+use super::{Case, Code, Finding, Rule, Warning, constant};
 use crate::analysis::{Account, Record, Told};
 use crate::domain::{Digest, EngineSpec, Role, Subject, SubjectName, UnitKey, Verdict};
 
@@ -15,7 +15,8 @@ pub(super) fn findings(case: &Case<'_>) -> Option<Finding> {
     let record = case.record;
     let sides = [&record.header.canary()?.name, case.subject];
     let told = sides.iter().any(|side| record.endpoints.of(side).next().is_some());
-    let faults: Vec<String> = sides.into_iter().flat_map(|side| of_side(record, side)).chain(prompts(record, sides)).collect();
+    let faults = sides.into_iter().flat_map(|side| of_side(record, side)).chain(prompts(record, sides));
+    let faults: Vec<String> = faults.chain(constant::fault(record, sides[0])).collect();
     let (verdict, reason) = match faults.as_slice() {
         [] => (Verdict::Pass, fine(record, sides)),
         faults => (Verdict::Invalid, faults.join("; ")),

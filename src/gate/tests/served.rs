@@ -188,3 +188,19 @@ fn readdress(subject: &mut crate::domain::Subject, model: Option<&str>) {
         }
     }
 }
+
+#[test]
+fn a_canary_with_one_text_for_everything_is_no_reference_and_a_variant_with_one_is_a_bad_model() {
+    let says = |whose: &'static str| {
+        let one = move |is_canary: bool| whose == "both" || is_canary == (whose == "canary");
+        let right = |item: usize| if item % 8 == 7 { Reply::Wrong } else { Reply::Right };
+        decided(&Api::of(Run::pair(60, move |is_canary, item| if one(is_canary) { Reply::Says("7") } else { right(item) })))
+    };
+    for whose in ["canary", "both"] {
+        let decision = says(whose);
+        let reason = &served(&decision).reason;
+        assert_eq!(decision.verdict, Verdict::Invalid);
+        assert!(reason.contains("'canary' gave one and the same text to all samples of arithmetic (60)"), "{reason}");
+    }
+    assert_eq!(served(&says("variant")).verdict, Verdict::Pass);
+}

@@ -51,13 +51,13 @@ impl Engine for Reached {
 
 /// By subject: how many likeliest tokens each place of its documents has; the canary and a variant, `behind` one of them the
 /// endpoint, which names its vocabulary or another.
-fn told(behind: usize, vocabulary: Option<Digest>) -> Vec<Vec<usize>> {
+fn told(behind: usize, vocabulary: Option<&Digest>) -> Vec<Vec<usize>> {
     let mut plan = cast::plan();
     plan.subjects.truncate(2);
     plan.tasks = vec![cast::task("read", RequestKind::Perplexity, 3)];
     let reached = engines_of(&plan, |_, engine| engine).into_iter().enumerate().map(|(seat, inner)| {
         let own = inner.identity().clone();
-        let vocabulary = vocabulary.clone().filter(|_| seat == behind).unwrap_or_else(|| own.vocabulary.clone());
+        let vocabulary = vocabulary.cloned().filter(|_| seat == behind).unwrap_or_else(|| own.vocabulary.clone());
         let endpoint = (seat == behind).then(|| endpoint(2));
         Arc::new(Reached { inner, identity: Identity { vocabulary, ..own }, endpoint })
     });
@@ -92,6 +92,6 @@ fn a_model_here_tells_the_likeliest_tokens_where_an_endpoint_of_its_vocabulary_t
 
 #[test]
 fn ids_that_may_mean_something_else_are_not_compared() {
-    assert_eq!(told(1, Some(Digest::untold())), [vec![], vec![1]]);
-    assert_eq!(told(0, Some(Digest::untold())), [vec![1], vec![]]);
+    assert_eq!(told(1, Some(&Digest::untold())), [vec![], vec![1]]);
+    assert_eq!(told(0, Some(&Digest::untold())), [vec![1], vec![]]);
 }
