@@ -1,6 +1,6 @@
 //! Budgets of amounts: tokens written and money spent must be shown to keep within a multiple of the canary's.
 
-use super::budget::{Value, finding, in_brackets, untestable};
+use super::budget::{Value, finding, in_brackets, untestable, within};
 use super::wording::count;
 use super::{Case, Finding};
 use crate::analysis::{Amount, PairedAmounts};
@@ -47,15 +47,7 @@ fn judge(amounts: &PairedAmounts, budget: &Budget, alpha: f64) -> (Verdict, Stri
         let what = format!("{is}, but it is the same on every sample, or too uneven to bound, which says nothing about the next");
         return (Verdict::Inconclusive, what);
     };
-    let is = format!("{is}{}", in_brackets(interval, confidence));
-    // A comparison that a NaN makes neither over nor within is not a pass.
-    if interval.lower > max {
-        (Verdict::Fail, format!("{is}, over its budget of {max}"))
-    } else if interval.upper <= max {
-        (Verdict::Pass, format!("{is}, within its budget of {max}"))
-    } else {
-        (Verdict::Inconclusive, format!("{is}: more samples would tell whether it keeps within {max}"))
-    }
+    within(&format!("{is}{}", in_brackets(interval, confidence)), interval, max)
 }
 
 #[cfg(test)]

@@ -149,6 +149,18 @@ fn judge(asked: &Asked<'_>, budget: &Budget, n: u64, bounds: &Bounds) -> (Verdic
     }
 }
 
+/// Whether a ratio keeps within a budget, by its interval, behind the words that say what it is.
+pub(super) fn within(is: &str, interval: Interval, max: f64) -> (Verdict, String) {
+    // A comparison that a NaN makes neither over nor within is not a pass.
+    if interval.lower > max {
+        (Verdict::Fail, format!("{is}, over its budget of {max}"))
+    } else if interval.upper <= max {
+        (Verdict::Pass, format!("{is}, within its budget of {max}"))
+    } else {
+        (Verdict::Inconclusive, format!("{is}: more samples would tell whether it keeps within {max}"))
+    }
+}
+
 /// The interval that decided, as ` (90 % interval 0.0100 to 0.0200)`.
 pub(super) fn in_brackets(interval: Interval, confidence: f64) -> String {
     format!(" ({} interval {} to {})", confidence_text(confidence), digits(interval.lower), digits(interval.upper))

@@ -1,6 +1,6 @@
 //! The latency rule: answers must be shown to come as fast as the budget asks.
 
-use super::budget::untestable;
+use super::budget::{untestable, within};
 use super::wording::{confidence_text, count};
 use super::{Case, Evidence, Finding, Rule, Spent};
 use crate::analysis::{LatencyComparison, PairedTimes, Span};
@@ -91,15 +91,7 @@ fn judge(row: &LatencyComparison, budget: &Budget, (alpha, seed): (f64, u64)) ->
         let what = format!("{is}, but the times do not vary, so the clock is too coarse to tell whether it keeps within {max}");
         return (Verdict::Inconclusive, what);
     };
-    let is = format!("{is}{}", in_brackets(interval, confidence));
-    // A comparison that a NaN makes neither over nor within is not a pass.
-    if interval.lower > max {
-        (Verdict::Fail, format!("{is}, over its budget of {max}"))
-    } else if interval.upper <= max {
-        (Verdict::Pass, format!("{is}, within its budget of {max}"))
-    } else {
-        (Verdict::Inconclusive, format!("{is}: more samples would tell whether it keeps within {max}"))
-    }
+    within(&format!("{is}{}", in_brackets(interval, confidence)), interval, max)
 }
 
 /// The interval that decided, as ` (90 % interval 1.010 to 1.020)`.
