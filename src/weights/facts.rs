@@ -10,7 +10,7 @@ use super::gguf::TensorType;
 use super::layout::Entries;
 use super::mapped::Mapped;
 use super::{WeightsError, vocabulary};
-use crate::domain::Digest;
+use crate::domain::{Digest, Identity};
 
 /// Facts about a model that name it or bear on its results.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +48,22 @@ pub(super) struct Known<'a> {
 }
 
 impl Facts {
+    /// What the model is known by behind an engine, with what the engine adds to it.
+    #[must_use]
+    pub fn identity(&self, engine: String, details: BTreeMap<String, String>) -> Identity {
+        Identity {
+            engine,
+            weights: self.weights.clone(),
+            vocabulary: self.vocabulary.clone(),
+            template: self.template.clone(),
+            quantization: self.quantization.clone(),
+            bytes: self.bytes,
+            parameters: self.parameters,
+            bits_per_weight: self.bits_per_weight,
+            details,
+        }
+    }
+
     /// Reads every tensor's bytes once.
     pub(super) fn gather(files: &[Mapped], entries: &Entries, known: Known<'_>) -> Result<Self, WeightsError> {
         let bytes = entries.values().map(|entry| entry.bytes.len() as u64).sum();

@@ -33,17 +33,7 @@ pub(super) fn identify(checkpoint: &Checkpoint, arithmetic: Arithmetic, arch: Ar
     if let Some(quantizer) = &facts.quantizer {
         details.insert("quantizer".to_owned(), quantizer.clone());
     }
-    Identity {
-        engine: format!("local {}", env!("CARGO_PKG_VERSION")),
-        weights: facts.weights.clone(),
-        vocabulary: facts.vocabulary.clone(),
-        template: facts.template.clone(),
-        quantization: facts.quantization.clone(),
-        bytes: facts.bytes,
-        parameters: facts.parameters,
-        bits_per_weight: facts.bits_per_weight,
-        details,
-    }
+    facts.identity(format!("local {}", env!("CARGO_PKG_VERSION")), details)
 }
 
 /// The family of vector instructions, with a space behind it; empty where only scalars are sure.

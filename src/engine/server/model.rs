@@ -56,17 +56,7 @@ impl ModelFile {
     pub(super) fn identity(&self, engine: &str, details: &BTreeMap<String, String>) -> Identity {
         let (engine, details) = (engine.to_owned(), details.clone());
         match &self.known {
-            Ok((facts, _)) => Identity {
-                engine,
-                weights: facts.weights.clone(),
-                vocabulary: facts.vocabulary.clone(),
-                template: facts.template.clone(),
-                quantization: facts.quantization.clone(),
-                bytes: facts.bytes,
-                parameters: facts.parameters,
-                bits_per_weight: facts.bits_per_weight,
-                details,
-            },
+            Ok((facts, _)) => facts.identity(engine, details),
             Err(_) => Identity {
                 engine,
                 weights: Digest::new(format!("sha256:{}", self.sha256)),
