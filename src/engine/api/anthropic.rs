@@ -165,9 +165,10 @@ fn fault(body: &Value) -> Option<Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{self, text};
     use super::super::frames::read_in_pieces;
     use super::*;
-    use crate::domain::{Answer, ApiSpec, Generation, Message, Request};
+    use crate::domain::{ApiSpec, Generation, Message, Request};
 
     fn spec(stream: bool) -> ApiSpec {
         let base = "https://api.anthropic.com";
@@ -193,16 +194,8 @@ mod tests {
         (wire, body)
     }
 
-    /// Answers by a body that comes whole.
     fn read(body: &str) -> Result<Draft, Failure> {
-        let mut draft = Draft::default();
-        whole(&serde_json::from_str(body).unwrap(), &mut draft)?;
-        Ok(draft)
-    }
-
-    fn text(draft: Draft) -> (String, Finish) {
-        let Answer::Text { text, finish, .. } = draft.finish().unwrap().answer else { panic!("no text") };
-        (text, finish)
+        fixture::read(whole, body)
     }
 
     // Field names, types and ranges of requests: platform.claude.com, "Create a Message" (POST /v1/messages); in the public

@@ -193,9 +193,10 @@ fn stop(reason: &Value, draft: &mut Draft) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{self, text};
     use super::super::frames::read_in_pieces;
     use super::*;
-    use crate::domain::{Answer, ApiSpec, Generation, Message, Request};
+    use crate::domain::{ApiSpec, Generation, Message, Request};
 
     // Binary streams laid out by hand: lengths, CRC-32 (zlib's), headers `:event-type` or `:exception-type`, `:content-type`
     // application/json, `:message-type`, payloads with the padding `p` that the service adds.
@@ -260,14 +261,7 @@ mod tests {
     }
 
     fn read(body: &str) -> Result<Draft, Failure> {
-        let mut draft = Draft::default();
-        whole(&serde_json::from_str(body).unwrap(), &mut draft)?;
-        Ok(draft)
-    }
-
-    fn text(draft: Draft) -> (String, Finish) {
-        let Answer::Text { text, finish, .. } = draft.finish().unwrap().answer else { panic!("no text") };
-        (text, finish)
+        fixture::read(whole, body)
     }
 
     // Request and response of Converse: docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html and

@@ -175,9 +175,9 @@ fn fault(said: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fixture::{self, text};
     use super::super::frames::read_in_pieces;
     use super::*;
-    use crate::domain::Answer;
 
     fn spec(extra: &Value, stream: bool) -> ApiSpec {
         serde_json::from_value(json!({
@@ -199,14 +199,7 @@ mod tests {
     }
 
     fn read_whole(body: &str) -> Result<Draft, Failure> {
-        let mut draft = Draft::default();
-        whole(&serde_json::from_str(body).unwrap(), &mut draft)?;
-        Ok(draft)
-    }
-
-    fn text(draft: Draft) -> (String, Finish) {
-        let Answer::Text { text, finish, .. } = draft.finish().unwrap().answer else { panic!("no text") };
-        (text, finish)
+        fixture::read(whole, body)
     }
 
     /// The names and types of options: ollama/ollama, api/types.go, type Options; docs/api.md, "Generate request (With options)".
