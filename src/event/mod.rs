@@ -3,7 +3,11 @@
 //! Workers report to one dispatcher, which numbers the events and hands each to every sink in a fixed order, the
 //! journal first. Durable events are the run; ephemeral ones only tell a person how it goes.
 
+mod sink;
+
 use std::collections::BTreeMap;
+
+pub use sink::{Sink, SinkError};
 
 use serde::{Deserialize, Serialize};
 
@@ -141,33 +145,5 @@ impl EventKind {
     #[must_use]
     pub fn is_durable(&self) -> bool {
         !matches!(self, Self::BatchStarted { .. })
-    }
-}
-
-/// A sink's fault; it ends the run.
-#[derive(Debug, thiserror::Error)]
-#[error("{what}")]
-pub struct SinkError {
-    /// What could not be written, and where.
-    pub what: String,
-    /// The fault beneath.
-    #[source]
-    pub source: Option<std::io::Error>,
-}
-
-/// Something that is told of every event, in order.
-pub trait Sink: Send {
-    /// Takes note of an event.
-    ///
-    /// # Errors
-    /// Where the note could not be kept; the run then ends.
-    fn emit(&mut self, event: &Event) -> Result<(), SinkError>;
-
-    /// Makes everything noted so far safe; called at the end and before each wait.
-    ///
-    /// # Errors
-    /// Where it could not be made safe.
-    fn flush(&mut self) -> Result<(), SinkError> {
-        Ok(())
     }
 }
