@@ -8,8 +8,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use quantgate::domain::Arithmetic;
-use quantgate::engine::local::LocalEngine;
+use quantgate::engine::local::{LocalEngine, Settings};
 use quantgate::weights::Checkpoint;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -22,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let text = std::fs::read_to_string(text)?;
     let encoding = checkpoint.tokenizer().encode(text, true).map_err(|fault| fault.to_string())?;
     let (vocabulary, first) = (checkpoint.config().vocabulary, checkpoint.special().bos);
-    let engine = LocalEngine::load(checkpoint, Arithmetic::WeightsF32)?;
+    let engine = LocalEngine::load(checkpoint, &Settings::default())?;
     let (mut sum, mut count) = (0.0, 0_usize);
     for tokens in encoding.get_ids().chunks_exact(chunk) {
         let mut tokens = tokens.to_vec();

@@ -3,9 +3,9 @@
 
 use std::time::Instant;
 
-use quantgate::domain::{Answer, Arithmetic, Generation, Request};
+use quantgate::domain::{Answer, Generation, Request};
 use quantgate::engine::Engine as _;
-use quantgate::engine::local::LocalEngine;
+use quantgate::engine::local::{LocalEngine, Settings};
 use quantgate::weights::Checkpoint;
 
 /// Processor seconds of this process so far, user and system.
@@ -19,7 +19,7 @@ fn main() {
     let path = std::env::args().nth(1).unwrap_or_else(|| "models/demo".into());
     let checkpoint = Checkpoint::open(path.as_ref(), None).expect("the model opens");
     let tokenizer = checkpoint.tokenizer().clone();
-    let engine = LocalEngine::load(checkpoint, Arithmetic::WeightsF32).expect("the model loads");
+    let engine = LocalEngine::load(checkpoint, &Settings::default()).expect("the model loads");
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let prose = |i: usize| {
         format!(
@@ -29,7 +29,8 @@ fn main() {
             "Then he reads. ".repeat(i % 9)
         )
     };
-    let generation = Generation { max_tokens: 24, stop: vec!["\n".into()], temperature: 0.0, top_p: 1.0, seed: 1 };
+    let generation =
+        Generation { max_tokens: 24, stop: vec!["\n".into()], temperature: 0.0, top_p: 1.0, seed: 1, constraint: None };
     let sets: Vec<(&str, Vec<Request>)> = vec![
         ("perplexity", (0..512).map(|i| Request::Perplexity { text: prose(i) }).collect()),
         (

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use quantgate::analysis::{Column, Comparisons, Counts, Groups, Mark, Passes, Record, Sheet, Timing};
 use quantgate::domain::{
-    Arithmetic, Digest, EngineSpec, Identity, LocalSpec, MetricKind, ModelSource, Policy, RequestKind, Role, SampleId, Subject,
-    SubjectName, TaskCard, TaskName, Tolerance,
+    Digest, EngineSpec, Identity, LocalSpec, MetricKind, ModelSource, Policy, RequestKind, Role, SampleId, Subject, SubjectName,
+    TaskCard, TaskName, Tolerance,
 };
 use quantgate::event::{FORMAT, RunHeader};
 use quantgate::gate::decide;
@@ -115,11 +115,7 @@ fn record(sheet: &Sheet) -> Record {
     let subject = |i: usize| Subject {
         name: name(i),
         role: role(i),
-        engine: EngineSpec::Local(LocalSpec {
-            source: ModelSource::Quantize("q4_k_m".to_owned()),
-            tokenizer: None,
-            arithmetic: Arithmetic::WeightsF32,
-        }),
+        engine: EngineSpec::Local(LocalSpec::new(ModelSource::Quantize("q4_k_m".to_owned()))),
         repeats: sheet.subjects[i].columns.len() as u32,
     };
     let identity = Identity {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Comparisons, Record, fold};
 use crate::domain::{
-    Answer, Arithmetic, Band, Budget, Cause, CauseKind, Digest, EngineSpec, Finish, Identity, LocalSpec, MetricKind, ModelSource,
+    Answer, Band, Budget, Cause, CauseKind, Digest, EngineSpec, Finish, Identity, LocalSpec, MetricKind, ModelSource,
     OptionScore, Outcome, Policy, RequestKind, Role, SampleCard, SampleId, Score, Subject, SubjectName, TaskCard, TaskName,
     TokenDivergence, Tolerance, UnitKey,
 };
@@ -146,7 +146,7 @@ impl Run {
     fn header(&self) -> RunHeader {
         let engine = || {
             let source = ModelSource::Quantize("q4_k_m".to_owned());
-            EngineSpec::Local(LocalSpec { source, tokenizer: None, arithmetic: Arithmetic::WeightsF32 })
+            EngineSpec::Local(LocalSpec::new(source))
         };
         let subject = |&(name, role): &(&str, Role)| {
             let repeats = (self.repeats)(name);

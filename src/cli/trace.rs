@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn an_attempt_is_one_line_whatever_was_said() {
-        let generation = Generation { max_tokens: 4, stop: vec![], temperature: 0.0, top_p: 1.0, seed: 0 };
+        let generation = Generation { max_tokens: 4, stop: vec![], temperature: 0.0, top_p: 1.0, seed: 0, constraint: None };
         let request = Request::Generate { prompt: "two\nlines".into(), generation };
         let answer = Answer::Text { text: "x".repeat(80), tokens: vec![], finish: Finish::End };
         let subject = SubjectName::new("q4");

@@ -8,6 +8,7 @@ mod answer;
 mod api;
 mod attempt;
 mod ids;
+mod local;
 mod moment;
 mod policy;
 mod region;
@@ -24,15 +25,16 @@ pub use answer::{Answer, Finish, OptionScore, TokenDivergence};
 pub use api::{ApiSpec, Dialect, KeySource, Preset, ServerSpec};
 pub use attempt::Attempt;
 pub use ids::{Digest, SampleId, SubjectName, TaskName, UnitKey};
+pub use local::{Arithmetic, Device, KvType, LocalSpec, ModelSource};
 pub use moment::Moment;
 pub use policy::{Budget, Family, Measured, OnDoubt, Policy, Stopping, TaskRule, Tolerance};
 pub use region::lies_in;
-pub use request::{Generation, Message, Request, RequestKind};
+pub use request::{Constraint, Generation, Message, Request, RequestKind};
 pub use sample::{Sample, SampleCard, Target, share_clusters};
 pub use score::{Cause, CauseKind, Outcome, Score};
 pub use served::{Origin, Pace, Price, Served, Service, Usage};
 pub use step::Step;
-pub use subject::{Arithmetic, EngineSpec, Identity, LocalSpec, ModelSource, RecordedSpec, Role, ScriptedSpec, Subject};
+pub use subject::{EngineSpec, Identity, RecordedSpec, Role, ScriptedSpec, Subject};
 pub use suite::{
     Band, ChoiceValue, DatasetRef, MetricKind, Normalization, PromptSpec, ScorerSpec, Subset, Suite, Task, TaskCard,
 };

@@ -31,6 +31,21 @@ pub struct Generation {
     pub top_p: f64,
     /// Seed of this sample's own random stream; without effect at temperature 0.
     pub seed: u64,
+    /// What the answer must look like, enforced while it is written; none leaves the model free.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub constraint: Option<Constraint>,
+}
+
+/// What a constrained answer must look like: only tokens that can still lead there are on offer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Constraint {
+    /// A JSON text that this JSON Schema accepts.
+    JsonSchema(serde_json::Value),
+    /// A text that this regular expression matches as a whole.
+    Regex(String),
+    /// One of these texts.
+    Choice(Vec<String>),
 }
 
 /// One chat message.

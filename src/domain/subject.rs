@@ -1,11 +1,10 @@
 //! Subjects: the canary and its variants, how each is reached and what it turned out to be.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApiSpec, Digest, SubjectName};
+use super::{ApiSpec, Digest, LocalSpec, SubjectName};
 
 /// What a subject is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,36 +16,6 @@ pub enum Role {
     Variant,
     /// A variant known to be bad (positive control): it must fail, or the run's tasks have no teeth.
     Control,
-}
-
-/// Which numbers the local engine multiplies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Arithmetic {
-    /// Weights de-quantized to f32, products in f32: the effect of quantizing the weights alone.
-    #[default]
-    #[serde(rename = "weights-f32")]
-    WeightsF32,
-}
-
-/// Where a local subject's weights come from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelSource {
-    /// A GGUF file, a safetensors file or a Hugging Face folder.
-    Path(PathBuf),
-    /// Made from the canary's weights on first use, in this quantization (as in `quantgate quantize --to`), then cached.
-    Quantize(String),
-}
-
-/// A model run in this process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LocalSpec {
-    /// Its weights.
-    pub source: ModelSource,
-    /// A tokenizer.json to use in place of the model's own.
-    pub tokenizer: Option<PathBuf>,
-    /// How it multiplies.
-    pub arithmetic: Arithmetic,
 }
 
 /// Answers written beforehand, for dry runs and for tests of the runner.

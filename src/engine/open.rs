@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Engine;
-use super::local::{LoadError, LocalEngine};
+use super::local::{LoadError, LocalEngine, Settings};
 use crate::domain::{EngineSpec, LocalSpec, ModelSource, Role, Subject, SubjectName};
 use crate::weights::{Checkpoint, QUANTIZER, Recipe, WeightsError, quantize};
 
@@ -43,6 +43,12 @@ pub enum OpenError {
         /// The canary.
         canary: SubjectName,
     },
+    /// Its model is on the Hugging Face Hub, and this build cannot fetch it.
+    #[error("subject `{subject}` is on the Hugging Face Hub, which this build does not fetch from")]
+    NoHub {
+        /// Which.
+        subject: SubjectName,
+    },
     /// A scripted subject has no model to open.
     #[error("subject `{subject}` is scripted: it is built from the plan's samples, not opened")]
     Scripted {
@@ -68,6 +74,7 @@ impl OpenError {
         match self {
             Self::Weights { source, .. } => source.hint(),
             Self::Load { .. } | Self::Scripted { .. } => None,
+            Self::NoHub { .. } => Some("download the model and name its folder"),
             Self::QuantizedCanary { .. } => Some("give the canary a `model` path in place of `quantize`"),
             Self::NoSource { .. } => Some("give the variant a `model` path, or the canary the local engine and a `model` path"),
             Self::Cache { .. } => Some("check that the cache folder may be written and that the disk has room"),
@@ -94,6 +101,7 @@ pub fn open(
     let tokenizer = spec.tokenizer.as_ref().map(|path| root.join(path));
     let path = match &spec.source {
         ModelSource::Path(path) => root.join(path),
+        ModelSource::Hub(_) => return Err(OpenError::NoHub { subject: subject.name.clone() }),
         ModelSource::Quantize(_) if subject.role == Role::Canary => {
             return Err(OpenError::QuantizedCanary { subject: subject.name.clone() });
         }
@@ -104,7 +112,7 @@ pub fn open(
         }
     };
     let checkpoint = Checkpoint::open(&path, tokenizer.as_deref()).map_err(failed)?;
-    let engine = LocalEngine::load(checkpoint, spec.arithmetic);
+    let engine = LocalEngine::load(checkpoint, &Settings::of(spec));
     let engine = engine.map_err(|source| OpenError::Load { subject: subject.name.clone(), source })?;
     Ok(Arc::new(engine))
 }
@@ -160,10 +168,10 @@ fn intact(path: &Path, note: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Arithmetic, ScriptedSpec};
+    use crate::domain::ScriptedSpec;
 
     fn subject(name: &str, role: Role, source: ModelSource) -> Subject {
-        let engine = EngineSpec::Local(LocalSpec { source, tokenizer: None, arithmetic: Arithmetic::WeightsF32 });
+        let engine = EngineSpec::Local(LocalSpec::new(source));
         Subject { name: name.into(), role, engine, repeats: 1 }
     }
 

@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn noise_turns_some_answers_round_from_seed_to_seed_and_none_without_it() {
         let request = |i: usize, seed| {
-            let generation = Generation { max_tokens: 8, stop: vec![], temperature: 1.0, top_p: 1.0, seed };
+            let generation = Generation { max_tokens: 8, stop: vec![], temperature: 1.0, top_p: 1.0, seed, constraint: None };
             Request::Generate { prompt: format!("{i}?"), generation }
         };
         let items: Vec<(Request, Target)> = (0..200).map(|i| (request(i, 1), Target::Text(vec!["7".to_owned()]))).collect();

@@ -100,6 +100,7 @@ impl<'t> Renderer<'t> {
             temperature: self.task.temperature,
             top_p: self.task.top_p,
             seed: order::generation_seed(self.seed, &self.task.name, id),
+            constraint: None,
         }
     }
 

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::api;
-use crate::domain::{Arithmetic, EngineSpec, LocalSpec, ModelSource, Role, ScriptedSpec, Service, Subject, SubjectName};
+use crate::domain::{
+    Arithmetic, Device, EngineSpec, KvType, LocalSpec, ModelSource, Role, ScriptedSpec, Service, Subject, SubjectName,
+};
 use crate::suite::{Place, Section};
 use crate::weights::Recipe;
-
-const ARITHMETICS: [(&str, Arithmetic); 1] = [("weights-f32", Arithmetic::WeightsF32)];
 
 const CANARY: &str = "canary";
 
@@ -17,7 +17,10 @@ const MOST_REPEATS: u32 = 100;
 
 /// The keys of scripted subjects alone, and of local ones alone.
 const SCRIPTED: [&str; 3] = ["right_per_mille", "salt", "noise_per_mille"];
-const LOCAL: [&str; 2] = ["quantize", "arithmetic"];
+const LOCAL: [&str; 5] = ["quantize", "imatrix", "arithmetic", "kv", "device"];
+
+/// What a model on the Hugging Face Hub is named by.
+const HUB: &str = "hf://";
 
 /// Everyone who is asked.
 #[derive(Default)]
@@ -139,7 +142,9 @@ pub(super) fn existing(section: &Section<'_>, key: &'static str, root: &Path) ->
 
 fn local(section: &Section<'_>, role: Role, root: &Path) -> LocalSpec {
     let words: Vec<(&str, &str)> = Recipe::names().map(|word| (word, word)).collect();
-    let (model, quantize) = (existing(section, "model", root), section.word("quantize", &words));
+    let hub = section.text("model").and_then(|name| name.strip_prefix(HUB).map(str::to_owned));
+    let model = if hub.is_some() { None } else { existing(section, "model", root) };
+    let quantize = section.word("quantize", &words);
     let name = section.name();
     match (role, section.has("model"), section.has("quantize")) {
         (Role::Canary, _, true) => {
@@ -161,10 +166,25 @@ fn local(section: &Section<'_>, role: Role, root: &Path) -> LocalSpec {
     }
     let source = match quantize {
         Some(word) => ModelSource::Quantize(word.to_owned()),
-        None => ModelSource::Path(model.unwrap_or_default()),
+        None => hub.map_or_else(|| ModelSource::Path(model.unwrap_or_default()), ModelSource::Hub),
     };
-    let arithmetic = section.word("arithmetic", &ARITHMETICS).unwrap_or_default();
-    LocalSpec { source, tokenizer: existing(section, "tokenizer", root), arithmetic }
+    let imatrix = existing(section, "imatrix", root);
+    if imatrix.is_some() && !section.has("quantize") {
+        let hint = "it says which weights matter most to `quantize`; a file that is quantized already has used its own";
+        section.fault_at("imatrix", "`imatrix` without `quantize` has no effect", Some(hint));
+    }
+    let arithmetic = section.word("arithmetic", &Arithmetic::NAMES).unwrap_or_default();
+    let kv = section.word("kv", &KvType::NAMES).unwrap_or_default();
+    LocalSpec { source, tokenizer: existing(section, "tokenizer", root), arithmetic, kv, device: device(section), imatrix }
+}
+
+/// Reads where a model is computed.
+fn device(section: &Section<'_>) -> Device {
+    let Some(name) = section.text("device") else { return Device::default() };
+    name.parse().unwrap_or_else(|problem: String| {
+        section.fault_at("device", problem, None);
+        Device::default()
+    })
 }
 
 fn scripted(section: &Section<'_>) -> ScriptedSpec {

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     fn request(temperature: f64) -> Request {
-        let generation = Generation { max_tokens: 8, stop: Vec::new(), temperature, top_p: 1.0, seed: 42 };
+        let generation = Generation { max_tokens: 8, stop: Vec::new(), temperature, top_p: 1.0, seed: 42, constraint: None };
         Request::Generate { prompt: "7 x 6 =".to_owned(), generation }
     }
 

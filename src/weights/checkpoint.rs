@@ -14,7 +14,7 @@ use super::folder::Folder;
 use super::gguf::{self, Header, TensorType, Value};
 use super::layout::{self, Entries, Entry};
 use super::mapped::Mapped;
-use super::{Config, Facts, Special, WeightsError, vocabulary};
+use super::{Config, Facts, Matrix, Special, WeightsError, vocabulary};
 
 /// A tensor as the file stores it.
 #[derive(Debug)]
@@ -176,6 +176,15 @@ impl Checkpoint {
             }
         };
         plain.map(Stored::Plain).map_err(fail)
+    }
+
+    /// A matrix as it lies in the file, nothing copied.
+    pub fn matrix(&self, name: &str) -> Result<Matrix<'_>, WeightsError> {
+        let entry = self.entry(name)?;
+        let Some((columns, rows)) = entry.shape.split_last() else {
+            return Err(WeightsError::malformed(&self.path, format!("tensor `{name}` has no dimensions")));
+        };
+        Ok(Matrix { kind: entry.kind, rows: rows.iter().product(), columns: *columns, bytes: self.bytes(entry) })
     }
 
     /// Where the model was found.

@@ -6,26 +6,19 @@ use serde_json::Value as Json;
 
 use super::WeightsError;
 use super::gguf::{Header, Value};
+use super::shape::{Activation, Architecture, Experts, Rope, RopeOrder};
 
-/// Which pairs of a head's values are turned together by rotary embedding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RopeOrder {
-    /// Value `i` with value `i + head_size / 2`: Hugging Face.
-    Half,
-    /// Value `2i` with value `2i + 1`: llama in GGUF.
-    Interleaved,
-}
-
-/// The hyperparameters of a decoder of the llama family.
+/// The hyperparameters of a decoder.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a part that a family has or has not")]
 pub struct Config {
-    /// The family, as GGUF spells it: `llama`.
-    pub architecture: String,
+    /// The family.
+    pub architecture: Architecture,
     /// Number of blocks.
     pub layers: usize,
     /// Length of a token's vector.
     pub width: usize,
-    /// Length of the vector within a feed-forward part.
+    /// Length of the vector within a feed-forward part, or within one expert's.
     pub feed_forward: usize,
     /// Query heads.
     pub heads: usize,
@@ -37,14 +30,33 @@ pub struct Config {
     pub vocabulary: usize,
     /// Most positions that the model was trained for.
     pub context: usize,
-    /// Base of the rotary embedding's frequencies.
-    pub rope_base: f32,
+    /// Rotary embedding.
+    pub rope: Rope,
     /// What root-mean-square norms add to the mean square.
     pub norm_epsilon: f32,
     /// Whether the output head is the embedding itself.
     pub tied: bool,
-    /// Which values turn together, given how this file orders the rows of q and k.
-    pub rope: RopeOrder,
+    /// What the feed-forward gate goes through.
+    pub activation: Activation,
+    /// What a token's vector is multiplied with before the first block.
+    pub embedding_scale: f32,
+    /// What scores of queries on keys are multiplied with.
+    pub attention_scale: f32,
+    /// Scores become `cap · tanh(score / cap)`, after the scale.
+    pub attention_cap: Option<f32>,
+    /// Logits become `cap · tanh(logit / cap)`.
+    pub logit_cap: Option<f32>,
+    /// Per layer, how many positions a row sees at most, itself included; empty where no layer has a window.
+    pub windows: Vec<Option<usize>>,
+    /// Whether q, k and v have biases (`attn_q.bias` and so on).
+    pub qkv_bias: bool,
+    /// Whether each head of q and k has an RMS norm before it is turned (`attn_q_norm`, `attn_k_norm`).
+    pub head_norms: bool,
+    /// Whether norms stand behind attention and feed-forward too (`post_attention_norm`, `post_ffw_norm`).
+    pub post_norms: bool,
+    /// Experts, where the feed-forward part has them: `ffn_gate_inp` routes, and expert E of layer N has
+    /// `blk.N.ffn_gate.E`, `blk.N.ffn_up.E`, `blk.N.ffn_down.E`, however the file stores them.
+    pub experts: Option<Experts>,
 }
 
 impl Config {
@@ -54,20 +66,20 @@ impl Config {
         let keys = JsonKeys { path, json };
         let heads = keys.count("num_attention_heads")?;
         let width = keys.count("hidden_size")?;
+        let head_size = keys.count_or("head_dim", width / heads)?;
         let config = Self {
-            architecture: "llama".to_owned(),
             layers: keys.count("num_hidden_layers")?,
             width,
             feed_forward: keys.count("intermediate_size")?,
             heads,
             kv_heads: keys.count_or("num_key_value_heads", heads)?,
-            head_size: keys.count_or("head_dim", width / heads)?,
+            head_size,
             vocabulary: keys.count("vocab_size")?,
             context: keys.count("max_position_embeddings")?,
-            rope_base: keys.rope_base()?,
+            rope: Rope::plain(RopeOrder::Half, keys.rope_base()?, head_size),
             norm_epsilon: keys.real_or("rms_norm_eps", 1e-6)?,
             tied: keys.flag("tie_word_embeddings")?,
-            rope: RopeOrder::Half,
+            ..Self::llama(head_size)
         };
         config.check(path)
     }
@@ -83,7 +95,6 @@ impl Config {
         keys.same("llama.rope.dimension_count", head_size)?;
         let embedding = header.tensors.iter().find(|tensor| tensor.name == "token_embd.weight");
         let config = Self {
-            architecture: "llama".to_owned(),
             layers: keys.count("llama.block_count")?,
             width,
             feed_forward: keys.count("llama.feed_forward_length")?,
@@ -95,12 +106,40 @@ impl Config {
                 None => keys.count("llama.vocab_size")?,
             },
             context: keys.count("llama.context_length")?,
-            rope_base: keys.real_or("llama.rope.freq_base", Some(10_000.0))?,
+            rope: Rope::plain(RopeOrder::Interleaved, keys.real_or("llama.rope.freq_base", Some(10_000.0))?, head_size),
             norm_epsilon: keys.real_or("llama.attention.layer_norm_rms_epsilon", None)?,
             tied: !header.tensors.iter().any(|tensor| tensor.name == "output.weight"),
-            rope: RopeOrder::Interleaved,
+            ..Self::llama(head_size)
         };
         config.check(path)
+    }
+
+    /// Everything in which a plain llama differs from no other.
+    pub(super) fn llama(head_size: usize) -> Self {
+        Self {
+            architecture: Architecture::Llama,
+            layers: 0,
+            width: 0,
+            feed_forward: 0,
+            heads: 0,
+            kv_heads: 0,
+            head_size,
+            vocabulary: 0,
+            context: 0,
+            rope: Rope::plain(RopeOrder::Half, 10_000.0, head_size),
+            norm_epsilon: 1e-6,
+            tied: false,
+            activation: Activation::Silu,
+            embedding_scale: 1.0,
+            attention_scale: 1.0 / (head_size as f32).sqrt(),
+            attention_cap: None,
+            logit_cap: None,
+            windows: Vec::new(),
+            qkv_bias: false,
+            head_norms: false,
+            post_norms: false,
+            experts: None,
+        }
     }
 
     fn check(self, path: &Path) -> Result<Self, WeightsError> {
@@ -112,8 +151,8 @@ impl Config {
             return refuse(format!("a head of {} values cannot be turned in pairs", self.head_size));
         }
         let sane = |real: f32| real.is_finite() && real > 0.0;
-        if !sane(self.rope_base) || !sane(self.norm_epsilon) {
-            return refuse(format!("rope base {} or norm epsilon {} is not positive", self.rope_base, self.norm_epsilon));
+        if !sane(self.rope.base) || !sane(self.norm_epsilon) {
+            return refuse(format!("rope base {} or norm epsilon {} is not positive", self.rope.base, self.norm_epsilon));
         }
         Ok(self)
     }

@@ -42,7 +42,7 @@ fn shape(metadata: &mut Metadata, config: &Config) {
     // Counts were checked to be below 2^31 when the configuration was read.
     metadata.extend(counts.map(|(key, count)| (format!("llama.{key}"), Value::U32(count as u32))));
     metadata.push(("llama.attention.layer_norm_rms_epsilon".to_owned(), Value::F32(config.norm_epsilon)));
-    metadata.push(("llama.rope.freq_base".to_owned(), Value::F32(config.rope_base)));
+    metadata.push(("llama.rope.freq_base".to_owned(), Value::F32(config.rope.base)));
 }
 
 fn roles(metadata: &mut Metadata, special: &Special) {

@@ -11,17 +11,22 @@ mod folder;
 mod gguf;
 mod layout;
 mod mapped;
+mod matrix;
 mod quantize;
 mod recipe;
+mod shape;
 mod special;
 #[cfg(test)]
 mod tests;
 mod vocabulary;
 
 pub use checkpoint::{Checkpoint, Stored};
-pub use config::{Config, RopeOrder};
+pub use config::Config;
 pub use error::WeightsError;
 pub use facts::Facts;
+pub use gguf::TensorType;
+pub use matrix::Matrix;
 pub use quantize::{QUANTIZER, quantize};
 pub use recipe::Recipe;
+pub use shape::{Activation, Architecture, Experts, Rope, RopeOrder, RopeScaling};
 pub use special::Special;

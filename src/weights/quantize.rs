@@ -142,7 +142,7 @@ fn blocks(values: &[f32], columns: usize, kind: TensorType) -> candle_core::Resu
 
 /// The heads of a matrix whose rows must change their order; none for all others.
 fn heads(name: &str, config: &Config) -> Option<usize> {
-    if config.rope == RopeOrder::Interleaved {
+    if config.rope.order == RopeOrder::Interleaved {
         return None;
     }
     match name.rsplit('.').nth(1) {

@@ -216,23 +216,18 @@ fn fitting(wanted: TensorType, columns: usize) -> TensorType {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::weights::RopeOrder;
 
     fn config(layers: usize, heads: usize, kv_heads: usize) -> Config {
         Config {
-            architecture: "llama".to_owned(),
             layers,
             width: 256,
             feed_forward: 768,
             heads,
             kv_heads,
-            head_size: 64,
             vocabulary: 1024,
             context: 512,
-            rope_base: 10_000.0,
-            norm_epsilon: 1e-5,
             tied: true,
-            rope: RopeOrder::Half,
+            ..Config::llama(64)
         }
     }
 

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use quantgate::domain::Arithmetic;
-use quantgate::engine::local::LocalEngine;
+use quantgate::engine::local::{LocalEngine, Settings};
 use quantgate::weights::Checkpoint;
 use serde_json::Value;
 
@@ -29,7 +28,7 @@ fn logits_of_the_demonstration_model_agree_with_transformers_in_f32() {
     let checkpoint = Checkpoint::open(&model, None).expect("the demonstration model opens");
     let tokenizer = checkpoint.tokenizer().clone();
     let vocabulary = checkpoint.config().vocabulary;
-    let engine = LocalEngine::load(checkpoint, Arithmetic::WeightsF32).expect("it loads");
+    let engine = LocalEngine::load(checkpoint, &Settings::default()).expect("it loads");
     let cases = cases();
     assert!(cases.len() >= 3, "at least three prompts");
     let mut worst = (0.0_f64, String::new());

@@ -115,7 +115,8 @@ async fn every_kind_of_request_is_answered_by_a_server_of_vllms_protocol() {
     assert_eq!(top.len(), nll.len(), "each place has the likeliest tokens: its own, and another where that is likelier");
     assert!(top.iter().zip(text.bytes()).all(|(top, byte)| top.len() == 1 + usize::from(byte % 2)), "{top:?}");
 
-    let generation = Generation { max_tokens: 16, stop: vec!["\n".into()], temperature: 0.0, top_p: 1.0, seed: 7 };
+    let generation =
+        Generation { max_tokens: 16, stop: vec!["\n".into()], temperature: 0.0, top_p: 1.0, seed: 7, constraint: None };
     let request = Request::Generate { prompt: "2+2=".into(), generation: generation.clone() };
     let said = |text: &str, finish| Answer::Text { text: text.into(), tokens: Vec::new(), finish };
     assert_eq!(ask(&engine, request).await.unwrap(), said(" 4", Finish::Length));

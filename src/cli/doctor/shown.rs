@@ -12,6 +12,7 @@ pub(super) fn engine(engine: &EngineSpec) -> String {
     match engine {
         EngineSpec::Local(spec) => match &spec.source {
             ModelSource::Path(path) => format!("{} in this process", path.display()),
+            ModelSource::Hub(name) => format!("hf://{name} in this process"),
             ModelSource::Quantize(recipe) => format!("the canary in {recipe}, in this process"),
         },
         EngineSpec::Api(spec) => match &spec.server {

@@ -179,7 +179,7 @@ mod tests {
     }
 
     fn generation() -> Generation {
-        Generation { max_tokens: 64, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 7 }
+        Generation { max_tokens: 64, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 7, constraint: None }
     }
 
     fn chat(tools: Vec<Value>, generation: Generation) -> Request {

@@ -42,7 +42,7 @@ fn leave_out(body: &mut Map<String, Value>, path: &str) {
 #[must_use]
 pub fn members(spec: &ApiSpec) -> Vec<String> {
     let stop = vec!["\n".to_owned()];
-    let generation = Generation { max_tokens: 16, stop, temperature: 0.5, top_p: 0.5, seed: 1 };
+    let generation = Generation { max_tokens: 16, stop, temperature: 0.5, top_p: 0.5, seed: 1, constraint: None };
     let message = |role: &str| Message { role: role.to_owned(), content: "?".to_owned() };
     let tool = json!({"type": "function", "function": {"name": "f", "description": "?", "parameters": {"type": "object"}}});
     let messages = vec![message("system"), message("user")];

@@ -220,7 +220,7 @@ async fn tokenized(spec: &ApiSpec, post: &Post<'_>, text: &str, special: bool) -
 ///
 /// OpenAI's own takes 0 for the tokens to generate; others take that for "no limit", or refuse it, and generate one.
 pub(super) fn wire(spec: &ApiSpec, prompts: &[Value], top: u32) -> Wire {
-    let nothing = Generation { max_tokens: 1, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0 };
+    let nothing = Generation { max_tokens: 1, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0, constraint: None };
     let mut body = Map::new();
     body.insert("model".into(), spec.model.as_str().into());
     body.insert("prompt".into(), prompts.into());

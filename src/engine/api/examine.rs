@@ -225,7 +225,7 @@ impl ApiEngine {
             text.extend([format!("Line {line:06} says nothing of interest to anybody.\n")]);
         }
         text.push_str("The word to remember is");
-        let generation = Generation { max_tokens: 16, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0 };
+        let generation = Generation { max_tokens: 16, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0, constraint: None };
         let request = if self.capabilities.raw {
             Request::Generate { prompt: text, generation }
         } else {

@@ -44,7 +44,7 @@ pub(super) struct TokenScore {
 /// The request that forces a span's targets and tells of the `top` likeliest tokens in each place; `top` is at least 1.
 pub(super) fn wire(span: &Span, top: u32) -> Wire {
     let count = span.targets.len();
-    let generation = Generation { max_tokens: count, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0 };
+    let generation = Generation { max_tokens: count, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0, constraint: None };
     let mut wire = llama_cpp::completion(&json!(span.prompt), &generation, false);
     let rule: Vec<String> = span.targets.iter().map(|id| format!("<[{id}]>")).collect();
     wire.body.insert("grammar".into(), format!("root ::= {}", rule.join(" ")).into());

@@ -167,7 +167,7 @@ mod tests {
     }
 
     fn request(temperature: f64, seed: u64) -> Request {
-        let generation = Generation { max_tokens: 16, stop: vec!["\n".into()], temperature, top_p: 0.9, seed };
+        let generation = Generation { max_tokens: 16, stop: vec!["\n".into()], temperature, top_p: 0.9, seed, constraint: None };
         Request::Generate { prompt: "2 + 2 =".into(), generation }
     }
 

@@ -189,7 +189,7 @@ mod tests {
 
     fn generation() -> Generation {
         let stop = vec!["\n".to_owned(), "user:".to_owned()];
-        Generation { max_tokens: 100, stop, temperature: 0.8, top_p: 0.9, seed: 0x1_8000_002B }
+        Generation { max_tokens: 100, stop, temperature: 0.8, top_p: 0.9, seed: 0x1_8000_002B, constraint: None }
     }
 
     fn written(request: &Request, spec: &ApiSpec) -> (Wire, String) {

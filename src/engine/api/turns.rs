@@ -97,7 +97,7 @@ mod tests {
 
     fn chat(roles: &[(&str, &str)], temperature: f64) -> Request {
         let messages = roles.iter().map(|&(role, text)| Message { role: role.to_owned(), content: text.to_owned() }).collect();
-        let generation = Generation { max_tokens: 8, stop: Vec::new(), temperature, top_p: 1.0, seed: 1 };
+        let generation = Generation { max_tokens: 8, stop: Vec::new(), temperature, top_p: 1.0, seed: 1, constraint: None };
         Request::Chat { messages, tools: Vec::new(), generation }
     }
 

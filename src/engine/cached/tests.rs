@@ -12,7 +12,7 @@ use super::*;
 use crate::domain::{Answer, ApiSpec, Dialect, Digest, Finish, Generation, Pace, Preset, ScriptedSpec, Target};
 
 fn request(at: usize, seed: u64) -> Request {
-    let generation = Generation { max_tokens: 8, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed };
+    let generation = Generation { max_tokens: 8, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed, constraint: None };
     Request::Generate { prompt: format!("{at} + 1 ="), generation }
 }
 
@@ -181,11 +181,7 @@ async fn whatever_can_change_an_answer_is_part_of_what_it_is_kept_by() {
         changed(|spec| spec.omit.push("seed".to_owned())),
         changed(|spec| drop(spec.extra.insert("top_k".to_owned(), 1.into()))),
         changed(|spec| drop(spec.headers.insert("x-adapter".to_owned(), "b".to_owned()))),
-        EngineSpec::Local(crate::domain::LocalSpec {
-            source: crate::domain::ModelSource::Path("m".into()),
-            tokenizer: None,
-            arithmetic: crate::domain::Arithmetic::WeightsF32,
-        }),
+        EngineSpec::Local(crate::domain::LocalSpec::new(crate::domain::ModelSource::Path("m".into()))),
     ];
     for spec in others {
         assert_eq!(found(same(), &spec, request(0, 7)).await, 0, "{spec:?}");

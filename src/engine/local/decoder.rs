@@ -80,7 +80,7 @@ impl Decoder {
             vocabulary: config.vocabulary,
             epsilon: config.norm_epsilon,
             heads: Heads { queries: config.heads, keys: config.kv_heads, size: config.head_size },
-            rope: Rope::new(config.rope, config.head_size, config.rope_base, config.context),
+            rope: Rope::new(&config.rope, config.context),
             embedding: keep.then(|| vector(checkpoint, "token_embd.weight")).transpose()?,
             layers: (0..config.layers).map(layer).collect::<Result<_, _>>()?,
             norm: vector(checkpoint, "output_norm.weight")?,

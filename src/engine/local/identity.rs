@@ -4,29 +4,27 @@ use std::collections::BTreeMap;
 
 use pulp::Arch;
 
-use crate::domain::{Arithmetic, Identity};
+use super::Settings;
+use crate::domain::Identity;
 use crate::weights::Checkpoint;
 
 /// The tensor library's version, as Cargo.lock has it.
 const CANDLE: &str = "0.11.1";
 
 /// The identity of an open model run by this engine.
-pub(super) fn identify(checkpoint: &Checkpoint, arithmetic: Arithmetic, arch: Arch) -> Identity {
+pub(super) fn identify(checkpoint: &Checkpoint, settings: &Settings, arch: Arch) -> Identity {
     let facts = checkpoint.facts();
-    let arithmetic = match arithmetic {
-        Arithmetic::WeightsF32 => "weights-f32",
-    };
     let mut details: BTreeMap<String, String> = [
-        ("arithmetic", arithmetic.to_owned()),
-        ("architecture", checkpoint.config().architecture.clone()),
+        ("arithmetic", settings.arithmetic.name().to_owned()),
+        ("architecture", checkpoint.config().architecture.to_string()),
         ("candle", CANDLE.to_owned()),
         ("context", checkpoint.config().context.to_string()),
         ("end tokens", format!("{:?}", checkpoint.special().eos)),
         ("norm epsilon", checkpoint.config().norm_epsilon.to_string()),
-        ("rope base", checkpoint.config().rope_base.to_string()),
+        ("rope base", checkpoint.config().rope.base.to_string()),
         ("cpu", features()),
         ("kernel", format!("gemm {}f32", kernel(arch))),
-        ("kv", "f32".to_owned()),
+        ("kv", settings.kv.name().to_owned()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();

@@ -34,7 +34,7 @@ use self::inner::{Answers, Inner};
 
 use super::template::ChatTemplate;
 use super::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane, Reply};
-use crate::domain::{Arithmetic, Identity, Request};
+use crate::domain::{Arithmetic, Device, Identity, KvType, LocalSpec, Request};
 use crate::weights::Checkpoint;
 
 /// A model that can't be run in this process.
@@ -43,9 +43,33 @@ pub enum LoadError {
     /// Its chat template isn't valid Jinja.
     #[error("the model's chat template cannot be read: {0}")]
     Template(String),
+    /// Something is asked for that is not built.
+    #[error("{0} is not built yet")]
+    Settings(String),
     /// Its weights can't be taken over.
     #[error("the model's weights cannot be loaded: {0}")]
     Weights(String),
+}
+
+/// How a model is computed: everything that isn't in its file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// How it multiplies.
+    pub arithmetic: Arithmetic,
+    /// How it remembers.
+    pub kv: KvType,
+    /// Where it computes.
+    pub device: Device,
+    /// Most bytes beside the model's own that it may take for what it remembers and computes; none: 512 MiB.
+    pub memory: Option<u64>,
+}
+
+impl Settings {
+    /// As a subject's table says.
+    #[must_use]
+    pub fn of(spec: &LocalSpec) -> Self {
+        Self { arithmetic: spec.arithmetic, kv: spec.kv, device: spec.device, memory: None }
+    }
 }
 
 /// A model in this process. Clones share it.
@@ -55,14 +79,18 @@ pub struct LocalEngine {
 }
 
 impl LocalEngine {
-    /// Takes over an open model. `arithmetic` says in which numbers it multiplies.
-    pub fn load(checkpoint: Checkpoint, arithmetic: Arithmetic) -> Result<Self, LoadError> {
+    /// Takes over an open model.
+    pub fn load(checkpoint: Checkpoint, settings: &Settings) -> Result<Self, LoadError> {
+        if settings.arithmetic != Arithmetic::WeightsF32 || settings.kv != KvType::F32 || settings.device != Device::Cpu {
+            let asked = format!("{} with {} keys on {}", settings.arithmetic.name(), settings.kv.name(), settings.device);
+            return Err(LoadError::Settings(asked));
+        }
         let checkpoint = Arc::new(checkpoint);
         let decoder = Decoder::new(&checkpoint).map_err(|error| LoadError::Weights(error.to_string()))?;
         let text = |id| checkpoint.tokenizer().id_to_token(id);
         let template = checkpoint.chat_template().map(|source| ChatTemplate::new(source, checkpoint.special(), text));
         let template = template.transpose().map_err(|error| LoadError::Template(error.to_string()))?;
-        let identity = identity::identify(&checkpoint, arithmetic, decoder.arch());
+        let identity = identity::identify(&checkpoint, settings, decoder.arch());
         let vocabulary = Vocabulary::new(&checkpoint);
         Ok(Self { inner: Arc::new(Inner { decoder, vocabulary, template, identity }) })
     }

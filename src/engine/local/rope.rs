@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use crate::weights::RopeOrder;
+use crate::weights::{Rope as Shape, RopeOrder};
 
 /// Positions of one block of angles: a context of a million costs nothing until a text is that long.
 const BLOCK: usize = 4096;
@@ -20,14 +20,11 @@ pub(super) struct Rope {
 }
 
 impl Rope {
-    /// Angles `position · base^(−2i/head_size)`; frequencies and products are rounded to f32 as the models' own code
-    /// does, the cosines and sines are of that rounded angle.
-    pub(super) fn new(order: RopeOrder, head_size: usize, base: f32, context: usize) -> Self {
-        let half = head_size / 2;
-        let step = |i: usize| f64::from(base).powf(2.0 * i as f64 / head_size as f64) as f32;
-        let frequencies: Vec<f32> = (0..half).map(|i| 1.0 / step(i)).collect();
+    /// The angles `position · frequency` are rounded to f32 as the models' own code does; cosines and sines are of that
+    /// rounded angle.
+    pub(super) fn new(shape: &Shape, context: usize) -> Self {
         let blocks = (0..context.div_ceil(BLOCK)).map(|_| OnceLock::new()).collect();
-        Self { order, half, frequencies, blocks }
+        Self { order: shape.order, half: shape.size / 2, frequencies: shape.frequencies.clone(), blocks }
     }
 
     /// The angles of a block of positions.

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn a_seed_fixes_the_stream_and_greedy_takes_the_first_of_equals() {
-        let generation = |temperature, seed| Generation { max_tokens: 1, stop: vec![], temperature, top_p: 1.0, seed };
+        let generation =
+            |temperature, seed| Generation { max_tokens: 1, stop: vec![], temperature, top_p: 1.0, seed, constraint: None };
         let logits: Vec<f32> = (0..50).map(|i| (i % 7) as f32).collect();
         let draw = |seed| {
             let mut chooser = Chooser::new(&generation(1.5, seed));

@@ -7,12 +7,12 @@ use candle_core::{Device, Tensor};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
-use super::LocalEngine;
 use super::decoder::Decoder;
 use super::encode::{Span, Vocabulary};
 use super::rope::Rope;
 use super::score;
-use crate::domain::{Answer, Arithmetic, CauseKind, Finish, Generation, Message, Request};
+use super::{LocalEngine, Settings};
+use crate::domain::{Answer, CauseKind, Finish, Generation, Message, Request};
 use crate::engine::{Engine as _, Failure};
 use crate::weights::{Checkpoint, Config, Recipe, RopeOrder, quantize};
 
@@ -80,7 +80,7 @@ fn small_model() -> (tempfile::TempDir, Checkpoint) {
 }
 
 fn engine() -> LocalEngine {
-    LocalEngine::load(small_model().1, Arithmetic::WeightsF32).expect("the model loads")
+    LocalEngine::load(small_model().1, &Settings::default()).expect("the model loads")
 }
 
 /// Logits of every position in f64, one number at a time.
@@ -108,7 +108,7 @@ impl Slow<'_> {
     fn turn(config: &Config, order: RopeOrder, head: &mut [f64], position: usize) {
         let half = head.len() / 2;
         for i in 0..half {
-            let angle = position as f64 / f64::from(config.rope_base).powf(2.0 * i as f64 / head.len() as f64);
+            let angle = position as f64 / f64::from(config.rope.base).powf(2.0 * i as f64 / head.len() as f64);
             let (a, b) = if order == RopeOrder::Half { (i, i + half) } else { (2 * i, 2 * i + 1) };
             (head[a], head[b]) = (head[a] * angle.cos() - head[b] * angle.sin(), head[b] * angle.cos() + head[a] * angle.sin());
         }
@@ -162,7 +162,7 @@ fn logits_agree_with_a_scalar_decoder_in_both_rotary_orders_and_with_shared_key_
         let slow = Slow(&checkpoint).logits(order, &ids);
         let mut decoder = Decoder::new(&checkpoint).expect("the weights are there");
         let config = checkpoint.config();
-        decoder.rope = Rope::new(order, config.head_size, config.rope_base, config.context);
+        decoder.rope = Rope::new(&crate::weights::Rope::plain(order, config.rope.base, config.head_size), config.context);
         let span = Span { input: ids.clone(), targets: ids.clone() };
         let fast = score::raw(&decoder, &[span]).remove(0).expect("finite");
         let pairs = slow.iter().flatten().zip(fast.iter().flatten());
@@ -184,7 +184,7 @@ fn gguf_and_weights_that_are_read_for_every_pass_give_the_same_logits() {
         score::raw(&decoder, &[Span { input: ids.clone(), targets: ids.clone() }]).remove(0).expect("finite").concat()
     };
     let gguf = || Checkpoint::open(&path, None).expect("it opens");
-    assert_eq!(gguf().config().rope, RopeOrder::Interleaved);
+    assert_eq!(gguf().config().rope.order, RopeOrder::Interleaved);
     let original = logits(checkpoint, u64::MAX);
     for other in [logits(gguf(), u64::MAX), logits(gguf(), 0)] {
         let worst = original.iter().zip(&other).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
@@ -198,7 +198,7 @@ fn requests() -> Vec<Request> {
     let text = |i: usize| format!("{head}{}Item {}: the garden", "again and ".repeat(i % 4), i % 7);
     let generation = |temperature, seed| {
         let stop = vec!["zz".to_owned()];
-        Generation { max_tokens: 20, stop, temperature, top_p: 0.9, seed }
+        Generation { max_tokens: 20, stop, temperature, top_p: 0.9, seed, constraint: None }
     };
     let options = [" is", " was green", " is not", " of the old church"].map(String::from).to_vec();
     let one = |i: usize| match i % 4 {
@@ -309,7 +309,8 @@ fn rolling_windows_score_every_token_once_and_equal_the_distribution() {
 fn greedy_text_is_what_step_by_step_logits_say_and_stop_texts_cut_it_across_tokens() {
     let engine = engine();
     let prompt = "The library".to_owned();
-    let generation = |stop: Vec<String>| Generation { max_tokens: 12, stop, temperature: 0.0, top_p: 1.0, seed: 0 };
+    let generation =
+        |stop: Vec<String>| Generation { max_tokens: 12, stop, temperature: 0.0, top_p: 1.0, seed: 0, constraint: None };
     let ask = |stop| {
         let request = Request::Generate { prompt: prompt.clone(), generation: generation(stop) };
         match engine.inner.answer(&[request]).remove(0).expect("answered") {
@@ -337,7 +338,7 @@ fn greedy_text_is_what_step_by_step_logits_say_and_stop_texts_cut_it_across_toke
 #[test]
 fn what_cannot_be_answered_fails_alone_and_says_why() {
     let engine = engine();
-    let generation = Generation { max_tokens: 3, stop: vec![], temperature: 0.0, top_p: 1.0, seed: 0 };
+    let generation = Generation { max_tokens: 3, stop: vec![], temperature: 0.0, top_p: 1.0, seed: 0, constraint: None };
     let words = "one two three four ".repeat(40);
     let answers = engine.inner.answer(&[
         Request::Generate { prompt: words.clone(), generation: generation.clone() },
@@ -363,7 +364,7 @@ fn weights_that_overflow_are_reported_as_not_a_number() {
         }
     });
     let checkpoint = Checkpoint::open(folder.path(), None).expect("the model opens");
-    let engine = LocalEngine::load(checkpoint, Arithmetic::WeightsF32).expect("the model loads");
+    let engine = LocalEngine::load(checkpoint, &Settings::default()).expect("the model loads");
     for request in requests().into_iter().take(4) {
         let failure = engine.inner.answer(&[request]).remove(0).expect_err("no finite logits");
         assert_eq!(failure.kind, CauseKind::NotANumber);

@@ -4,7 +4,8 @@ use super::*;
 use crate::domain::{Answer, Finish, Generation, OptionScore, Request, Served, Usage};
 
 fn request(at: usize) -> Request {
-    let generation = Generation { max_tokens: 8, stop: vec!["\n".to_owned()], temperature: 0.0, top_p: 1.0, seed: 7 };
+    let generation =
+        Generation { max_tokens: 8, stop: vec!["\n".to_owned()], temperature: 0.0, top_p: 1.0, seed: 7, constraint: None };
     Request::Generate { prompt: format!("{at} + 1 ="), generation }
 }
 

@@ -6,7 +6,7 @@ use candle_core::quantized::GgmlDType;
 
 /// The type of a stored tensor, by ggml's number; unknown numbers are kept, so that a file can still be listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in crate::weights) struct TensorType(pub(in crate::weights) u32);
+pub struct TensorType(pub(in crate::weights) u32);
 
 /// One row: number, name, weights in a block, bytes of a block, candle's name for it where candle reads it.
 type Row = (u32, &'static str, u64, u64, Option<GgmlDType>);
@@ -48,25 +48,40 @@ const KNOWN: &[Row] = &[
 ];
 
 impl TensorType {
-    pub(in crate::weights) const F32: Self = Self(0);
-    pub(in crate::weights) const F16: Self = Self(1);
-    pub(in crate::weights) const Q4_0: Self = Self(2);
-    pub(in crate::weights) const Q5_0: Self = Self(6);
-    pub(in crate::weights) const Q5_1: Self = Self(7);
-    pub(in crate::weights) const Q8_0: Self = Self(8);
-    pub(in crate::weights) const Q2_K: Self = Self(10);
-    pub(in crate::weights) const Q3_K: Self = Self(11);
-    pub(in crate::weights) const Q4_K: Self = Self(12);
-    pub(in crate::weights) const Q5_K: Self = Self(13);
-    pub(in crate::weights) const Q6_K: Self = Self(14);
-    pub(in crate::weights) const BF16: Self = Self(30);
+    /// Single precision.
+    pub const F32: Self = Self(0);
+    /// Half precision, 5 bits of exponent.
+    pub const F16: Self = Self(1);
+    /// 4 bits, a scale per 32 weights.
+    pub const Q4_0: Self = Self(2);
+    /// 4 bits, a scale and a least value per 32 weights.
+    pub const Q4_1: Self = Self(3);
+    /// 5 bits, a scale per 32 weights.
+    pub const Q5_0: Self = Self(6);
+    /// 5 bits, a scale and a least value per 32 weights.
+    pub const Q5_1: Self = Self(7);
+    /// 8 bits, a scale per 32 weights.
+    pub const Q8_0: Self = Self(8);
+    /// 2 bits in super-blocks of 256 weights.
+    pub const Q2_K: Self = Self(10);
+    /// 3 bits in super-blocks of 256 weights.
+    pub const Q3_K: Self = Self(11);
+    /// 4 bits in super-blocks of 256 weights.
+    pub const Q4_K: Self = Self(12);
+    /// 5 bits in super-blocks of 256 weights.
+    pub const Q5_K: Self = Self(13);
+    /// 6 bits in super-blocks of 256 weights.
+    pub const Q6_K: Self = Self(14);
+    /// Half precision, 8 bits of exponent.
+    pub const BF16: Self = Self(30);
 
     fn row(self) -> Option<&'static Row> {
         KNOWN.iter().find(|row| row.0 == self.0)
     }
 
     /// Weights in a block and bytes of a block; none for a number that is not in the table.
-    pub(in crate::weights) fn block(self) -> Option<(u64, u64)> {
+    #[must_use]
+    pub fn block(self) -> Option<(u64, u64)> {
         self.row().map(|row| (row.2, row.3))
     }
 
@@ -76,12 +91,14 @@ impl TensorType {
     }
 
     /// Whether values are stored one by one: f32, f16 or bf16.
-    pub(in crate::weights) fn is_plain(self) -> bool {
+    #[must_use]
+    pub fn is_plain(self) -> bool {
         [Self::F32, Self::F16, Self::BF16].contains(&self)
     }
 
     /// Bytes of a tensor of this type; none for an unknown type, for rows that are no whole blocks, or on overflow.
-    pub(in crate::weights) fn size(self, columns: u64, rows: u64) -> Option<u64> {
+    #[must_use]
+    pub fn size(self, columns: u64, rows: u64) -> Option<u64> {
         let (weights, bytes) = self.block()?;
         if !columns.is_multiple_of(weights) {
             return None;

@@ -7,7 +7,7 @@ mod tests;
 mod value;
 mod writer;
 
-pub(super) use kind::TensorType;
+pub use kind::TensorType;
 pub(super) use reader::{Header, TensorInfo, parse};
 pub(super) use value::{Array, Value};
 pub(super) use writer::{TensorPlan, Writer};

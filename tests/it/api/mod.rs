@@ -36,7 +36,7 @@ async fn open(spec: &ApiSpec) -> Result<ApiEngine, ApiError> {
 }
 
 fn generation() -> Generation {
-    Generation { max_tokens: 16, stop: vec!["\n".to_owned()], temperature: 0.0, top_p: 1.0, seed: 7 }
+    Generation { max_tokens: 16, stop: vec!["\n".to_owned()], temperature: 0.0, top_p: 1.0, seed: 7, constraint: None }
 }
 
 fn question(text: &str) -> Request {

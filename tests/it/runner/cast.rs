@@ -43,7 +43,7 @@ pub(super) fn judge() -> Box<dyn Scorer> {
 }
 
 fn generation() -> Generation {
-    Generation { max_tokens: 8, stop: vec![], temperature: 0.0, top_p: 1.0, seed: 0 }
+    Generation { max_tokens: 8, stop: vec![], temperature: 0.0, top_p: 1.0, seed: 0, constraint: None }
 }
 
 fn sample(kind: RequestKind, index: usize) -> Sample {

@@ -15,7 +15,7 @@ use crate::domain::{Answer, CauseKind, Dialect, Finish, Generation, Message, Pre
 use crate::engine::RetryClass;
 
 fn question(at: usize) -> Request {
-    let generation = Generation { max_tokens: 16, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 7 };
+    let generation = Generation { max_tokens: 16, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 7, constraint: None };
     let messages = vec![Message { role: "user".to_owned(), content: format!("question {at}") }];
     Request::Chat { messages, tools: Vec::new(), generation }
 }

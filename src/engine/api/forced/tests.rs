@@ -206,7 +206,7 @@ fn a_document_is_scored_from_its_first_token() {
 fn a_conversation_is_sent_as_the_tokens_of_its_rendered_text() {
     let server = StandIn::new(true);
     let post = |wire: Wire| -> crate::engine::BoxFuture<'_, _> { Box::pin(std::future::ready(Ok(server.answer(&wire)))) };
-    let generation = Generation { max_tokens: 4, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0 };
+    let generation = Generation { max_tokens: 4, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0, constraint: None };
     let messages = vec![Message { role: "user".into(), content: "hi".into() }];
     let chat = Request::Chat { messages, tools: Vec::new(), generation };
     now(async {
@@ -242,7 +242,7 @@ fn a_server_that_cannot_be_forced_is_known_before_anything_is_scored() {
 fn a_prompt_that_leaves_no_room_is_refused() {
     let server = StandIn::new(true);
     let post = |wire: Wire| -> crate::engine::BoxFuture<'_, _> { Box::pin(std::future::ready(Ok(server.answer(&wire)))) };
-    let generation = Generation { max_tokens: 4, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0 };
+    let generation = Generation { max_tokens: 4, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0, constraint: None };
     now(async {
         let native = Native::open(&props(), &post).await.expect("it opens");
         let long = Request::Generate { prompt: "x".repeat(63), generation };

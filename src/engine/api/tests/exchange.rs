@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::{Dialect, Preset};
 
 fn generation(seed: u64) -> Generation {
-    Generation { max_tokens: 8, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed }
+    Generation { max_tokens: 8, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed, constraint: None }
 }
 
 fn chat(content: &str, tools: Vec<Value>) -> Request {

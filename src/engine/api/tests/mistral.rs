@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::{Answer, CauseKind, Dialect, Finish, Message, Preset, Usage};
 
 fn generation() -> Generation {
-    Generation { max_tokens: 32, stop: vec!["\n".into()], temperature: 0.0, top_p: 0.9, seed: 7 }
+    Generation { max_tokens: 32, stop: vec!["\n".into()], temperature: 0.0, top_p: 0.9, seed: 7, constraint: None }
 }
 
 fn written(model: &str, stream: bool, request: &Request) -> (String, String, Framing) {

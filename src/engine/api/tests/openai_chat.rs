@@ -10,7 +10,7 @@ fn subject(preset: Preset, stream: bool) -> ApiSpec {
 }
 
 fn generation() -> Generation {
-    Generation { max_tokens: 64, stop: vec!["\n".into()], temperature: 0.0, top_p: 1.0, seed: 7 }
+    Generation { max_tokens: 64, stop: vec!["\n".into()], temperature: 0.0, top_p: 1.0, seed: 7, constraint: None }
 }
 
 fn chat(messages: &[(&str, &str)], tools: Vec<Value>) -> Request {

@@ -8,7 +8,7 @@ use super::*;
 use crate::domain::{Answer, ApiSpec, CauseKind, Dialect, Finish, Generation, Message, Usage};
 
 fn generation() -> Generation {
-    Generation { max_tokens: 16, stop: vec!["\n".into(), "Q:".into()], temperature: 0.7, top_p: 0.9, seed: 7 }
+    Generation { max_tokens: 16, stop: vec!["\n".into(), "Q:".into()], temperature: 0.7, top_p: 0.9, seed: 7, constraint: None }
 }
 
 fn written(spec: &ApiSpec, request: &Request) -> (String, String) {

@@ -7,7 +7,7 @@ use super::*;
 use crate::domain::{CauseKind, Dialect, Generation, Preset, Request};
 
 fn request() -> Request {
-    let generation = Generation { max_tokens: 8, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 7 };
+    let generation = Generation { max_tokens: 8, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 7, constraint: None };
     Request::Generate { prompt: "Hi".into(), generation }
 }
 
