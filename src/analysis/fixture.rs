@@ -290,6 +290,7 @@ fn document(item: usize, shift: f64, is_canary: bool) -> Outcome {
         kld: (0..40).map(|t| shift * wave(t).powi(3) + 1e-6).collect(),
         delta_p: canary_nll.iter().zip(&nll).map(|(p, q)| (-q).exp() - (-p).exp()).collect(),
         same_top: (0..40).map(|t| wave(t + 2) > shift * 0.4).collect(),
+        shape: None,
         canary_nll,
     };
     let mean = nll.iter().sum::<f64>() / 40.0;

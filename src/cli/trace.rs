@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::progress;
 use crate::domain::{Answer, Identity, Origin, Request, SubjectName};
-use crate::engine::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Failure, Reply, RetryClass};
+use crate::engine::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Extent, Failure, Passage, Reply, RetryClass};
 use crate::runner::Seat;
 
 /// Most characters of a question or an answer in a line of `-v`; `-vv` shows more, and `-vvv` everything.
@@ -60,8 +60,12 @@ impl Engine for Traced {
         })
     }
 
-    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
-        self.engine.distributions(texts)
+    fn extents<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>> {
+        self.engine.extents(texts)
+    }
+
+    fn distributions<'a>(&'a self, passages: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        self.engine.distributions(passages)
     }
 }
 

@@ -28,7 +28,7 @@ pub struct OptionScore {
 }
 
 /// Per-token differences between a variant's and the canary's distributions on the same tokens; lists of equal length.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TokenDivergence {
     /// The canary's −ln p of each scored token (nats).
     pub canary_nll: Vec<f64>,
@@ -38,6 +38,31 @@ pub struct TokenDivergence {
     pub delta_p: Vec<f64>,
     /// Whether both rank the same token first.
     pub same_top: Vec<bool>,
+    /// What the distributions themselves look like; none in journals of versions that did not look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<TokenShape>,
+}
+
+/// What two subjects' distributions of the same tokens look like, token by token; lists of equal length.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TokenShape {
+    /// How many of the canary's five likeliest tokens are among the variant's five likeliest, in 0..=5.
+    pub top5: Vec<u8>,
+    /// The canary's.
+    pub canary: Certainty,
+    /// The variant's.
+    pub variant: Certainty,
+}
+
+/// How certain a subject is of each token and whether it is right; lists of equal length.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Certainty {
+    /// Entropy of the distribution (nats).
+    pub entropy: Vec<f32>,
+    /// Probability of the likeliest token, in 0..=1.
+    pub confidence: Vec<f32>,
+    /// Whether the likeliest token is the one that the text has.
+    pub right: Vec<bool>,
 }
 
 /// What a subject gave back for one request.

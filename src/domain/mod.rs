@@ -21,7 +21,7 @@ mod subject;
 mod suite;
 mod verdict;
 
-pub use answer::{Answer, Finish, OptionScore, TokenDivergence};
+pub use answer::{Answer, Certainty, Finish, OptionScore, TokenDivergence, TokenShape};
 pub use api::{ApiSpec, Dialect, KeySource, Preset, ServerSpec};
 pub use attempt::Attempt;
 pub use ids::{Digest, SampleId, SubjectName, TaskName, UnitKey};

@@ -15,6 +15,7 @@ pub use open::{OpenError, open};
 pub use reply::{Failure, Headroom, Reply, RetryClass};
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -71,7 +72,25 @@ pub struct Capabilities {
     pub lane: Lane,
 }
 
-/// The distribution of every scored token of one document.
+/// Part of a document: those of its scored tokens whose distributions are wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The whole document.
+    pub text: String,
+    /// Which of its scored tokens, counted from 0; what lies beyond the last is left out, and may be all of it.
+    pub rows: Range<usize>,
+}
+
+/// How large the distributions of a whole document are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Number of its scored tokens: rows.
+    pub tokens: usize,
+    /// Length of a row.
+    pub vocabulary: usize,
+}
+
+/// The distribution of every scored token of a passage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Distribution {
     /// The scored tokens: `tokens[i]` is what row `i` predicts.
@@ -104,8 +123,14 @@ pub trait Engine: Send + Sync {
     /// Each request is tried once: what to do about a failure is the caller's. Dropping the future gives up.
     fn answer<'a>(&'a self, requests: &'a [Request]) -> BoxFuture<'a, Vec<Result<Reply, Failure>>>;
 
-    /// The distributions of each document's tokens, in order; every document is scored from its first token on.
+    /// How large each document's distributions would be, without computing them.
     ///
     /// Engines without [`Capabilities::distributions`] fail every document with [`RetryClass::No`].
-    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>>;
+    fn extents<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>>;
+
+    /// The distributions of each passage's tokens, in order. A document is scored from its first token on, and a row is the
+    /// same whichever passage it is asked for with: passages laid end to end are the document.
+    ///
+    /// Engines without [`Capabilities::distributions`] fail every passage with [`RetryClass::No`].
+    fn distributions<'a>(&'a self, passages: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>>;
 }

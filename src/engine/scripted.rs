@@ -1,9 +1,10 @@
 //! Answers written beforehand: for dry runs of a plan, and for tests of everything around an engine.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::Mutex;
 
-use super::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane, Reply, RetryClass};
+use super::{BoxFuture, Capabilities, Distribution, Engine, Extent, Failure, Lane, Passage, Reply, RetryClass};
 use crate::domain::{Answer, CauseKind, Digest, Finish, Identity, OptionScore, Request, ScriptedSpec, Target};
 
 /// Size of the tiny vocabulary of its distributions: a token is a byte's last four bits.
@@ -147,7 +148,7 @@ impl ScriptedEngine {
         let key = canonical(request);
         self.meet(&key)?;
         if let Request::Perplexity { text } = request {
-            let shown = self.shown(text);
+            let shown = self.shown(text, 0..usize::MAX);
             let rows = shown.rows.chunks_exact(VOCABULARY);
             let nll = rows.zip(&shown.tokens).map(|(row, &token)| -f64::from(row[token as usize])).collect();
             return Ok(Answer::Rolling { nll, bytes: text.len() as u32, divergence: None, top: Vec::new() });
@@ -169,11 +170,18 @@ impl ScriptedEngine {
         })
     }
 
+    /// Refuses to show distributions where it is not able to.
+    fn showing(&self) -> Result<(), Failure> {
+        let refused = || Failure::new(CauseKind::Refused, RetryClass::No, "the script shows no distributions");
+        if self.capabilities.distributions { Ok(()) } else { Err(refused()) }
+    }
+
     /// Distributions over the tiny vocabulary: a common part that any salt shares, and a little noise of its own.
-    fn shown(&self, text: &str) -> Distribution {
-        let tokens: Vec<u32> = text.bytes().map(|byte| u32::from(byte) % VOCABULARY as u32).collect();
-        let mut rows = Vec::with_capacity(tokens.len() * VOCABULARY);
-        for position in 0..tokens.len() {
+    fn shown(&self, text: &str, wanted: Range<usize>) -> Distribution {
+        let mut tokens: Vec<u32> = text.bytes().map(|byte| u32::from(byte) % VOCABULARY as u32).collect();
+        let (start, end) = (wanted.start.min(tokens.len()), wanted.end.min(tokens.len()));
+        let mut rows = Vec::with_capacity(end.saturating_sub(start) * VOCABULARY);
+        for position in start..end {
             let before = position.checked_sub(1).map_or(VOCABULARY as u32, |before| tokens[before]);
             let place = format!("{position} {before}");
             let logits: Vec<f64> = (0..VOCABULARY)
@@ -185,7 +193,8 @@ impl ScriptedEngine {
             let total = logits.iter().map(|logit| logit.exp()).sum::<f64>().ln();
             rows.extend(logits.iter().map(|logit| (logit - total) as f32));
         }
-        Distribution { tokens, rows, vocabulary: VOCABULARY }
+        tokens.truncate(end);
+        Distribution { tokens: tokens.split_off(start), rows, vocabulary: VOCABULARY }
     }
 }
 
@@ -209,15 +218,17 @@ impl Engine for ScriptedEngine {
         })
     }
 
-    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
-        let reply = |text: &String| {
-            if !self.capabilities.distributions {
-                let message = "the script shows no distributions".to_owned();
-                return Err(Failure::new(CauseKind::Refused, RetryClass::No, message));
-            }
-            self.meet(&canonical(&Request::Perplexity { text: text.clone() })).map(|()| self.shown(text))
+    fn extents<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>> {
+        let extent = |text: &String| self.showing().map(|()| Extent { tokens: text.len(), vocabulary: VOCABULARY });
+        Box::pin(std::future::ready(texts.iter().map(extent).collect()))
+    }
+
+    fn distributions<'a>(&'a self, passages: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        let reply = |Passage { text, rows }: &Passage| {
+            self.showing()?;
+            self.meet(&canonical(&Request::Perplexity { text: text.clone() })).map(|()| self.shown(text, rows.clone()))
         };
-        let replies = texts.iter().map(reply).collect();
+        let replies = passages.iter().map(reply).collect();
         Box::pin(std::future::ready(replies))
     }
 }
@@ -361,7 +372,7 @@ mod tests {
 
     #[test]
     fn equal_salts_have_equal_distributions_and_others_nearly() {
-        let shown = |salt| ScriptedEngine::new(&spec(1000, salt), []).shown("some text");
+        let shown = |salt| ScriptedEngine::new(&spec(1000, salt), []).shown("some text", 0..usize::MAX);
         assert_eq!(shown("a"), shown("a"));
         assert_ne!(shown("a"), shown("b"));
         let [a, b] = [shown("a"), shown("b")];

@@ -1,6 +1,10 @@
 //! Full-vocabulary divergence of a variant from the canary, token by token.
 
-use crate::domain::TokenDivergence;
+use pulp::Arch;
+use rayon::prelude::*;
+
+use super::rows::{Beside, beside};
+use crate::domain::{TokenDivergence, TokenShape};
 
 /// Natural log-probabilities of one document, row-major: `rows[i * vocabulary + id]` predicts `tokens[i]`.
 #[derive(Clone, Copy, Debug)]
@@ -24,9 +28,22 @@ pub enum DivergenceError {
     Vocabulary(usize, usize),
 }
 
+impl DivergenceError {
+    /// The same of a passage that begins behind so many tokens of its document.
+    #[must_use]
+    pub fn behind(self, tokens: usize) -> Self {
+        match self {
+            Self::Tokens(at) => Self::Tokens(at + tokens),
+            Self::Vocabulary(canary, variant) => Self::Vocabulary(canary, variant),
+        }
+    }
+}
+
 /// −ln p of each token under the variant (nats) and the per-token divergence from the canary, as llama.cpp's
 /// perplexity tool defines it: KLD = Σ p (ln p − ln q) with p the canary's, over the whole vocabulary and without its
-/// cut-off at e⁻¹⁶; Δp of the document's token; same top token, where the first of equals wins.
+/// cut-off at e⁻¹⁶; Δp of the document's token; same top token, where the first of equals wins. Beside them what the
+/// distributions look like: how many of the five likeliest tokens they share, their entropies, how likely their likeliest
+/// token is and whether the document has it.
 ///
 /// # Errors
 /// Where the tokens or the vocabularies differ.
@@ -38,30 +55,32 @@ pub fn divergence(canary: Rows<'_>, variant: Rows<'_>) -> Result<(Vec<f64>, Toke
         let same = canary.tokens.iter().zip(variant.tokens).take_while(|(a, b)| a == b).count();
         return Err(DivergenceError::Tokens(same));
     }
-    let count = canary.tokens.len();
-    let mut nll = Vec::with_capacity(count);
-    let mut against = TokenDivergence {
-        canary_nll: Vec::with_capacity(count),
-        kld: Vec::with_capacity(count),
-        delta_p: Vec::with_capacity(count),
-        same_top: Vec::with_capacity(count),
-    };
-    let pairs = canary.rows.chunks_exact(canary.vocabulary).zip(variant.rows.chunks_exact(canary.vocabulary));
-    for ((p, q), &token) in pairs.zip(canary.tokens) {
-        let (ln_p, ln_q) = (f64::from(p[token as usize]), f64::from(q[token as usize]));
+    let arch = Arch::new();
+    let mut nll = Vec::with_capacity(canary.tokens.len());
+    let mut against = TokenDivergence::default();
+    let mut shape = TokenShape::default();
+    let length = canary.vocabulary.max(1);
+    let pairs = canary.rows.par_chunks_exact(length).zip(variant.rows.par_chunks_exact(length));
+    let read: Vec<([f32; 2], Beside)> =
+        pairs.zip(canary.tokens).map(|((p, q), &token)| ([p[token as usize], q[token as usize]], beside(arch, p, q))).collect();
+    for ((own, told), &token) in read.into_iter().zip(canary.tokens) {
+        let [ln_p, ln_q] = own.map(f64::from);
+        let [p_best, q_best] = told.best;
         nll.push(-ln_q);
         against.canary_nll.push(-ln_p);
+        against.kld.push(told.kld);
         against.delta_p.push(ln_q.exp() - ln_p.exp());
-        against.same_top.push(top(p) == top(q));
-        let terms = p.iter().zip(q).map(|(&p, &q)| (f64::from(p), f64::from(q)));
-        against.kld.push(terms.filter(|(p, _)| *p > f64::from(f32::MIN)).map(|(p, q)| p.exp() * (p - q)).sum());
+        against.same_top.push(p_best.ids[0] == q_best.ids[0]);
+        shape.top5.push(p_best.shared(&q_best));
+        for (side, best, entropy) in [(&mut shape.canary, p_best, told.entropy[0]), (&mut shape.variant, q_best, told.entropy[1])]
+        {
+            side.entropy.push(entropy as f32);
+            side.confidence.push(best.values[0].exp());
+            side.right.push(best.ids[0] == token);
+        }
     }
+    against.shape = Some(shape);
     Ok((nll, against))
-}
-
-/// The index of the largest value; the first of equals.
-fn top(row: &[f32]) -> usize {
-    row.iter().enumerate().fold(0, |best, (i, &x)| if x > row[best] { i } else { best })
 }
 
 #[cfg(test)]
@@ -77,6 +96,10 @@ mod tests {
         assert!((against.kld[0] - 0.25 * 2.0_f64.ln()).abs() < 1e-6, "½ ln 2 − ¼ ln 2, got {}", against.kld[0]);
         assert!((against.delta_p[0] - 0.25).abs() < 1e-6);
         assert_eq!(against.same_top, [false]);
+        let shape = against.shape.expect("it is looked at");
+        assert!((f64::from(shape.canary.entropy[0]) - 1.5 * 2.0_f64.ln()).abs() < 1e-6, "½ ln 2 + 2 · ¼ ln 4");
+        assert!((shape.canary.confidence[0] - 0.5).abs() < 1e-6 && shape.top5 == [5]);
+        assert_eq!((shape.canary.right, shape.variant.right), (vec![false], vec![true]));
     }
 
     #[test]
@@ -84,5 +107,6 @@ mod tests {
         let one = Rows { tokens: &[1, 2], rows: &[0.0; 6], vocabulary: 3 };
         let other = Rows { tokens: &[1, 0], ..one };
         assert_eq!(divergence(one, other), Err(DivergenceError::Tokens(1)));
+        assert_eq!(DivergenceError::Tokens(1).behind(8), DivergenceError::Tokens(9));
     }
 }

@@ -6,6 +6,7 @@ mod divergence;
 mod latency;
 mod likelihood;
 mod paired;
+mod rows;
 mod timing;
 
 pub use amount::PairedAmounts;

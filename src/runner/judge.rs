@@ -1,6 +1,6 @@
 //! From what an engine said to how the unit ended.
 
-use crate::domain::{Answer, Cause, CauseKind, Outcome, Target, TokenDivergence};
+use crate::domain::{Answer, Cause, CauseKind, Certainty, Outcome, Target, TokenDivergence};
 use crate::engine::Failure;
 use crate::scorer::Scorer;
 
@@ -35,8 +35,13 @@ fn not_finite(answer: &Answer) -> Option<String> {
         }
         Answer::Rolling { nll, divergence, top, .. } => {
             let apart = || {
-                let TokenDivergence { canary_nll, kld, delta_p, .. } = divergence.as_ref()?;
-                let first = bad(canary_nll).or_else(|| bad(kld)).or_else(|| bad(delta_p))?;
+                let TokenDivergence { canary_nll, kld, delta_p, shape, .. } = divergence.as_ref()?;
+                let small = |side: &Certainty| {
+                    let mut of = side.entropy.iter().zip(&side.confidence);
+                    of.position(|(entropy, confidence)| !(entropy.is_finite() && confidence.is_finite()))
+                };
+                let shape = || shape.as_ref().and_then(|shape| small(&shape.canary).or_else(|| small(&shape.variant)));
+                let first = bad(canary_nll).or_else(|| bad(kld)).or_else(|| bad(delta_p)).or_else(shape)?;
                 Some(format!("divergence from the canary at token {}", first + 1))
             };
             let likeliest = || {
@@ -83,7 +88,8 @@ mod tests {
     #[test]
     fn an_infinite_divergence_leaves_the_unit_unscored() {
         let divergence = |kld| {
-            let against = TokenDivergence { canary_nll: vec![1.0], kld: vec![kld], delta_p: vec![0.0], same_top: vec![true] };
+            let against =
+                TokenDivergence { canary_nll: vec![1.0], kld: vec![kld], delta_p: vec![0.0], same_top: vec![true], shape: None };
             Answer::Rolling { nll: vec![1.0], bytes: 1, divergence: Some(against), top: Vec::new() }
         };
         let judged = |kld| cause(judge(&Constant(1.0), &Target::None, Ok(divergence(kld))));

@@ -14,6 +14,7 @@ mod documents;
 mod error;
 mod judge;
 mod opening;
+mod passages;
 mod repeat;
 mod settling;
 mod spend;

@@ -9,7 +9,8 @@ use crate::domain::RequestKind;
 /// Has the seats answer everything that is open, in turns, until done or asked to stop.
 ///
 /// Each batch goes to every seat before the next batch begins, pass by pass, in the order of [`in_turn`]: a linear drift of
-/// the machine's speed falls on all of them equally. Where documents are laid side by side, the canary is always first.
+/// the machine's speed falls on all of them equally. Documents that are laid
+/// side by side go before, the canary first.
 pub(super) async fn take_turns(stage: Arc<Stage>, seats: Vec<usize>) -> Result<(), Gone> {
     let mut batches = 0_usize;
     for task in 0..stage.work.plan.tasks.len() {
@@ -24,20 +25,22 @@ pub(super) async fn take_turns(stage: Arc<Stage>, seats: Vec<usize>) -> Result<(
         };
         let mut rest = rest.as_slice();
         while !rest.is_empty() && !stage.stop.asked() {
-            let room = documents.as_ref().map_or(usize::MAX, |documents| documents.fitting(&stage, task, rest));
+            let room = match &mut documents {
+                Some(documents) => documents.fitting(&stage, task, rest).await,
+                None => usize::MAX,
+            };
             let size = rest.len().min(stage.options.batch).min(room).min(stage.up_to_mark(task, rest)).max(1);
             let (batch, later) = rest.split_at(size);
             rest = later;
             if let Some(documents) = &mut documents {
-                documents.canary(&stage, task, batch).await?;
+                documents.walk(&stage, task, batch).await?;
             }
             for turn in in_turn(&repeats, batches) {
                 if stage.stop.asked() {
                     return Ok(());
                 }
-                match &documents {
-                    Some(documents) if documents.shows(turn.0) => documents.variant(&stage, turn.0, task, batch).await?,
-                    _ => stage.answer(turn, task, &stage.open(turn, task, batch)).await?,
+                if documents.as_ref().is_none_or(|documents| !documents.shows(turn.0)) {
+                    stage.answer(turn, task, &stage.open(turn, task, batch)).await?;
                 }
             }
             batches += 1;

@@ -48,7 +48,7 @@ use std::path::PathBuf;
 use self::http::Http;
 use self::native::Native;
 use super::server::Managed;
-use super::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Failure, Reply, RetryClass};
+use super::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Extent, Failure, Passage, Reply, RetryClass};
 use crate::domain::{ApiSpec, CauseKind, Identity, Origin, Request, SubjectName};
 
 /// A subject behind an API. It stops its server when it is dropped, where one was started for it.
@@ -100,9 +100,16 @@ impl Engine for ApiEngine {
         })
     }
 
-    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
-        let failure = Failure::new(CauseKind::Refused, RetryClass::No, "an API shows no distributions over a whole vocabulary");
-        let failures = texts.iter().map(|_| Err(failure.clone())).collect();
-        Box::pin(std::future::ready(failures))
+    fn extents<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>> {
+        Box::pin(std::future::ready(texts.iter().map(|_| Err(no_distributions())).collect()))
     }
+
+    fn distributions<'a>(&'a self, passages: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        Box::pin(std::future::ready(passages.iter().map(|_| Err(no_distributions())).collect()))
+    }
+}
+
+/// What nobody tells over a network.
+fn no_distributions() -> Failure {
+    Failure::new(CauseKind::Refused, RetryClass::No, "an API shows no distributions over a whole vocabulary")
 }

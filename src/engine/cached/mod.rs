@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use self::content::Content;
 use super::store::{Key, Shelf, Store, StoreError};
-use super::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Failure, Reply, RetryClass};
+use super::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Extent, Failure, Passage, Reply, RetryClass};
 use crate::domain::{CauseKind, EngineSpec, Identity, Origin, Request, Served};
 
 /// An engine with its kept answers. It keeps answers alone: distributions are too large, and failures may pass.
@@ -129,8 +129,12 @@ impl Engine for Cached {
         })
     }
 
-    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
-        self.inner.distributions(texts)
+    fn extents<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>> {
+        self.inner.extents(texts)
+    }
+
+    fn distributions<'a>(&'a self, passages: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        self.inner.distributions(passages)
     }
 }
 

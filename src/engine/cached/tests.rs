@@ -241,7 +241,11 @@ impl Engine for Telling {
         Box::pin(std::future::ready(requests.iter().map(|_| Ok(reply.clone())).collect()))
     }
 
-    fn distributions<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+    fn extents<'a>(&'a self, _: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+
+    fn distributions<'a>(&'a self, _: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
         Box::pin(std::future::ready(Vec::new()))
     }
 }

@@ -132,6 +132,11 @@ impl Vocabulary {
         Ok(windows)
     }
 
+    /// How many tokens of a document are scored: all of its own.
+    pub(super) fn scored(&self, text: &str) -> Result<usize, Failure> {
+        Ok(self.content(text)?.len())
+    }
+
     /// A document's own tokens, without what the tokenizer puts around a text.
     fn content(&self, text: &str) -> Result<Vec<u32>, Failure> {
         let tokens = self.ids(text, false)?;

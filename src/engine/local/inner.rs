@@ -1,5 +1,7 @@
 //! What a local engine is made of, and the way of a batch through it: requests to sequences, scores and texts to answers.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::decoder::Decoder;
@@ -9,7 +11,7 @@ use super::score::{self, TokenScore};
 
 use crate::domain::{Answer, Identity, OptionScore, Request};
 use crate::engine::template::ChatTemplate;
-use crate::engine::{Distribution, Failure};
+use crate::engine::{Distribution, Extent, Failure, Passage};
 
 /// One result a request.
 pub(super) type Answers<T> = Vec<Result<T, Failure>>;
@@ -82,9 +84,17 @@ impl Inner {
         }
     }
 
-    /// The distributions of every document; one that is longer than the context goes through rolling windows.
-    pub(super) fn distributions(&self, texts: &[String]) -> Answers<Distribution> {
-        let windows: Vec<_> = texts.par_iter().map(|text| self.vocabulary.windows(text)).collect();
+    /// How large the distributions of every document are.
+    pub(super) fn extents(&self, texts: &[String]) -> Answers<Extent> {
+        let vocabulary = self.decoder.vocabulary();
+        let extent = |text: &String| Ok(Extent { tokens: self.vocabulary.scored(text)?, vocabulary });
+        texts.par_iter().map(extent).collect()
+    }
+
+    /// The distributions of every passage; a document that is longer than the context goes through rolling windows.
+    pub(super) fn distributions(&self, passages: &[Passage]) -> Answers<Distribution> {
+        let windows = |passage: &Passage| Ok(within(self.vocabulary.windows(&passage.text)?, &passage.rows));
+        let windows: Vec<_> = passages.par_iter().map(windows).collect();
         let valid: Vec<Span> = windows.iter().flatten().flatten().cloned().collect();
         let mut rows = score::distributions(&self.decoder, &valid).into_iter();
         let vocabulary = self.decoder.vocabulary();
@@ -92,12 +102,32 @@ impl Inner {
             let windows = windows?;
             // All of them are taken before a failure is looked at: the next document's come after.
             let own: Vec<_> = rows.by_ref().take(windows.len()).collect();
-            let own: Vec<Vec<Vec<f32>>> = own.into_iter().collect::<Result<_, _>>()?;
-            let tokens = windows.into_iter().flat_map(|window| window.targets).collect();
-            Ok(Distribution { tokens, rows: own.concat().concat(), vocabulary })
+            let tokens: Vec<u32> = windows.into_iter().flat_map(|window| window.targets).collect();
+            let mut joined = Vec::with_capacity(tokens.len() * vocabulary);
+            for window in own {
+                // Each row is freed as it is taken over: they are held about once.
+                window?.into_iter().for_each(|row| joined.extend_from_slice(&row));
+            }
+            Ok(Distribution { tokens, rows: joined, vocabulary })
         };
         windows.into_iter().map(finish).collect()
     }
+}
+
+/// Those parts of a document's windows that score the wanted tokens, each read no further than its last one needs.
+fn within(windows: Vec<Span>, rows: &Range<usize>) -> Vec<Span> {
+    let mut before = 0;
+    let part = |Span { mut input, mut targets }| {
+        let count = targets.len();
+        let (from, to) = (rows.start.saturating_sub(before).min(count), rows.end.saturating_sub(before).min(count));
+        before += count;
+        (from < to).then(|| {
+            input.truncate(input.len() - (count - to));
+            targets.truncate(to);
+            Span { input, targets: targets.split_off(from) }
+        })
+    };
+    windows.into_iter().filter_map(part).collect()
 }
 
 /// What a request waits for.

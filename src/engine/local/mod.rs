@@ -33,7 +33,7 @@ use self::encode::{Span, Vocabulary, failed, refused};
 use self::inner::{Answers, Inner};
 
 use super::template::ChatTemplate;
-use super::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane, Reply};
+use super::{BoxFuture, Capabilities, Distribution, Engine, Extent, Failure, Lane, Passage, Reply};
 use crate::domain::{Arithmetic, Device, Identity, KvType, LocalSpec, Request};
 use crate::weights::Checkpoint;
 
@@ -147,8 +147,13 @@ impl Engine for LocalEngine {
         })
     }
 
-    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+    fn extents<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>> {
         let (count, texts) = (texts.len(), texts.to_vec());
-        Box::pin(self.busy(count, move |inner| inner.distributions(&texts)))
+        Box::pin(self.busy(count, move |inner| inner.extents(&texts)))
+    }
+
+    fn distributions<'a>(&'a self, passages: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        let (count, passages) = (passages.len(), passages.to_vec());
+        Box::pin(self.busy(count, move |inner| inner.distributions(&passages)))
     }
 }

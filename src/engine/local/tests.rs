@@ -13,7 +13,7 @@ use super::rope::Rope;
 use super::score;
 use super::{LocalEngine, Settings};
 use crate::domain::{Answer, CauseKind, Finish, Generation, Message, Request};
-use crate::engine::{Engine as _, Failure};
+use crate::engine::{Engine as _, Extent, Failure, Passage};
 use crate::weights::{Checkpoint, Config, Recipe, RopeOrder, quantize};
 
 /// The demonstration model's folder, for its tokenizer.
@@ -289,7 +289,7 @@ fn rolling_windows_score_every_token_once_and_equal_the_distribution() {
     assert_eq!(scored[..tokens.len() - 1], tokens[1..], "every token from the first on, without BOS");
     assert!(windows.iter().all(|window| window.input.len() <= 96 && window.targets.len() <= window.input.len()));
     assert!(windows.last().is_some_and(|window| window.input.len() == 96), "the last window is filled up");
-    let distributions = engine.inner.distributions(&[long.clone(), short.clone()]);
+    let distributions = engine.inner.distributions(&[whole(&long), whole(&short)]);
     for (text, rows) in [long, short].into_iter().zip(distributions) {
         let Answer::Rolling { nll, .. } = engine.inner.answer(&[Request::Perplexity { text }]).remove(0).expect("answered")
         else {
@@ -303,6 +303,36 @@ fn rolling_windows_score_every_token_once_and_equal_the_distribution() {
             assert!((total - 1.0).abs() < 1e-5, "{total}");
         }
     }
+}
+
+fn whole(text: &str) -> Passage {
+    Passage { text: text.to_owned(), rows: 0..usize::MAX }
+}
+
+#[test]
+fn passages_of_a_document_laid_end_to_end_are_the_document_to_the_last_bit() {
+    let engine = engine();
+    let text = "The old man counts the boats by the church.".repeat(12);
+    let whole = engine.inner.distributions(&[whole(&text)]).remove(0).expect("documents of any length have distributions");
+    let vocabulary = whole.vocabulary;
+    let extent = engine.inner.extents(std::slice::from_ref(&text)).remove(0).expect("it is read");
+    assert_eq!(extent, Extent { tokens: whole.tokens.len(), vocabulary });
+    for block in [1, 7, 64, 95, 96, 97, 1_000] {
+        let mut at = 0;
+        while at < extent.tokens {
+            let passage = Passage { text: text.clone(), rows: at..at + block };
+            let part = engine.inner.distributions(&[passage]).remove(0).expect("a passage has distributions");
+            let end = extent.tokens.min(at + block);
+            assert_eq!(part.tokens, whole.tokens[at..end]);
+            let bits = |rows: &[f32]| rows.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+            assert_eq!(bits(&part.rows), bits(&whole.rows[at * vocabulary..end * vocabulary]), "rows {at}..{end}");
+            // One passage of the shortest blocks tells enough.
+            at += if block == 1 { 41 } else { block };
+        }
+    }
+    let beyond = Passage { text, rows: extent.tokens..extent.tokens + 5 };
+    let beyond = engine.inner.distributions(&[beyond]).remove(0).expect("an empty passage is no fault");
+    assert!(beyond.tokens.is_empty() && beyond.rows.is_empty());
 }
 
 #[test]

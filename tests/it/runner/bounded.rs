@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quantgate::domain::{Answer, Digest, Identity, Outcome, Request, RequestKind};
-use quantgate::engine::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Failure, Lane, Reply};
+use quantgate::engine::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Extent, Failure, Lane, Passage, Reply};
 
 use super::cast::{self, Memory, engines_of, header_of, options, outcomes, play};
 use super::service::endpoint;
@@ -44,8 +44,12 @@ impl Engine for Reached {
         })
     }
 
-    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
-        self.inner.distributions(texts)
+    fn extents<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>> {
+        self.inner.extents(texts)
+    }
+
+    fn distributions<'a>(&'a self, passages: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        self.inner.distributions(passages)
     }
 }
 

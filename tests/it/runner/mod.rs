@@ -22,7 +22,7 @@ use cast::{Memory, UNITS, engines, fresh, header, options, outcomes, plan, play,
 use proptest::prelude::*;
 use quantgate::domain::{Answer, CauseKind, Digest, Identity, Outcome, Request};
 use quantgate::engine::scripted::{Faults, ScriptedEngine};
-use quantgate::engine::{BoxFuture, Capabilities, Distribution, Engine, Failure, Lane, Reply};
+use quantgate::engine::{BoxFuture, Capabilities, Distribution, Engine, Extent, Failure, Lane, Passage, Reply};
 use quantgate::event::{Event, EventKind, Sink, SinkError};
 use quantgate::journal::{Journal, RunFolder, replay};
 use quantgate::runner::{Backoff, Options, RunError, Start, Stop, StopHandle, run, stop};
@@ -342,8 +342,12 @@ impl Engine for Hesitant {
         })
     }
 
-    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
-        self.0.distributions(texts)
+    fn extents<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>> {
+        self.0.extents(texts)
+    }
+
+    fn distributions<'a>(&'a self, passages: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        self.0.distributions(passages)
     }
 }
 
@@ -396,8 +400,12 @@ impl Engine for Moody {
         }
     }
 
-    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
-        self.1.distributions(texts)
+    fn extents<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>> {
+        self.1.extents(texts)
+    }
+
+    fn distributions<'a>(&'a self, passages: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        self.1.distributions(passages)
     }
 }
 
@@ -464,5 +472,32 @@ fn a_unit_that_waits_to_be_asked_again_is_left_open_by_a_stop() {
             summary
         });
         assert_eq!(summary.unwrap().left(), UNITS, "a fault that may pass is no outcome yet");
+    }
+}
+
+#[test]
+fn documents_come_to_the_same_whichever_number_of_rows_is_held() {
+    let came_to = |rows_bytes| {
+        let mut plan = plan();
+        plan.tasks = vec![cast::task("read", quantgate::domain::RequestKind::Perplexity, 5)];
+        let memory = Memory::default();
+        let start = Start::Fresh(Box::new(cast::header_of(plan.clone())));
+        let engines = cast::engines_of(&plan, |_, engine| engine);
+        let options = Options { rows_bytes, ..options() };
+        play(cast::work_of(plan, &engines), start, vec![Box::new(memory.clone())], options).unwrap();
+        outcomes(&memory.events())
+    };
+    let together = came_to(64 << 20);
+    let divergences = together.values().filter(|outcome| match outcome {
+        Outcome::Scored { answer: Answer::Rolling { nll, divergence, .. }, .. } => divergence.as_ref().is_some_and(|apart| {
+            let shape = apart.shape.as_ref().expect("distributions are looked at");
+            [apart.kld.len(), shape.top5.len(), shape.variant.right.len()] == [nll.len(); 3] && nll.len() > 3
+        }),
+        _ => false,
+    });
+    assert_eq!(divergences.count() * 3, together.len() * 2, "two of three subjects are laid beside the canary");
+    // The scripted vocabulary has sixteen tokens: rows of 64 bytes.
+    for rows in [1, 2, 3, 7, 40] {
+        assert_eq!(came_to(rows * 64), together, "{rows} rows at a time");
     }
 }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quantgate::domain::{Answer, Digest, Finish, Identity, Request, RequestKind, Served, Usage};
-use quantgate::engine::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Failure, Headroom, Lane, Reply, RetryClass};
+use quantgate::engine::{
+    BoxFuture, Capabilities, Distribution, Endpoint, Engine, Extent, Failure, Headroom, Lane, Passage, Reply, RetryClass,
+};
 use quantgate::plan::Plan;
 use quantgate::runner::{Options, Seat, Work};
 use tokio::time::Instant;
@@ -132,10 +134,17 @@ impl Engine for Client {
         })
     }
 
-    fn distributions<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
-        let no = || Failure::new(quantgate::domain::CauseKind::Refused, RetryClass::No, "no distributions");
-        Box::pin(std::future::ready(texts.iter().map(|_| Err(no())).collect()))
+    fn extents<'a>(&'a self, texts: &'a [String]) -> BoxFuture<'a, Vec<Result<Extent, Failure>>> {
+        Box::pin(std::future::ready(texts.iter().map(|_| Err(no_distributions())).collect()))
     }
+
+    fn distributions<'a>(&'a self, passages: &'a [Passage]) -> BoxFuture<'a, Vec<Result<Distribution, Failure>>> {
+        Box::pin(std::future::ready(passages.iter().map(|_| Err(no_distributions())).collect()))
+    }
+}
+
+fn no_distributions() -> Failure {
+    Failure::new(quantgate::domain::CauseKind::Refused, RetryClass::No, "no distributions")
 }
 
 /// An endpoint that takes up to `concurrency` requests; jobs of many where that is 0.
