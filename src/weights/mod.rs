@@ -8,6 +8,7 @@ mod describe;
 mod error;
 mod facts;
 mod folder;
+mod ggml;
 mod gguf;
 mod layout;
 mod mapped;

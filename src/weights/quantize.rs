@@ -2,19 +2,18 @@
 
 use std::path::Path;
 
-use candle_core::quantized::QTensor;
-use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 use rayon::prelude::*;
 
 use super::describe::{Metadata, describe};
+use super::ggml::quantize_row;
 use super::gguf::{Header, TensorPlan, TensorType, Value, Writer};
 use super::layout::expected;
 use super::recipe::Choice;
 use super::{Checkpoint, Config, Facts, Recipe, RopeOrder, WeightsError, vocabulary};
 
-/// What makes the blocks. Its k-quants are not llama.cpp's bit for bit, so it is part of a variant's identity.
-pub const QUANTIZER: &str = "candle 0.11.1";
+/// What makes the blocks, part of a variant's identity: ggml's searches, byte for byte, as this version of quantgate brought them.
+pub const QUANTIZER: &str = "ggml (quantgate 0.1.0)";
 
 /// The version of ggml's block layouts.
 const QUANTIZATION_VERSION: u32 = 2;
@@ -108,7 +107,7 @@ fn encode(source: &Checkpoint, tensor: &TensorPlan) -> Result<Vec<u8>, WeightsEr
         let (path, tensor) = (source.path().to_owned(), name.to_owned());
         Err(WeightsError::Values { path, tensor, problem: problem.to_owned() })
     };
-    let values = source.tensor(name)?.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(&fail)?;
+    let values = source.tensor(name)?.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(fail)?;
     if values.iter().any(|value| !value.is_finite()) {
         return bad("holds values that are not finite");
     }
@@ -124,20 +123,19 @@ fn encode(source: &Checkpoint, tensor: &TensorPlan) -> Result<Vec<u8>, WeightsEr
         TensorType::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         TensorType::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
         TensorType::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
-        kind => blocks(&values, columns, kind).map_err(fail)?,
+        kind => blocks(&values, columns, kind),
     })
 }
 
-/// Quantizes rows in parallel; candle itself goes through them on one thread.
-fn blocks(values: &[f32], columns: usize, kind: TensorType) -> candle_core::Result<Vec<u8>> {
-    let dtype = kind.dtype().expect("recipes choose types that candle writes");
+/// Quantizes rows in parallel.
+fn blocks(values: &[f32], columns: usize, kind: TensorType) -> Vec<u8> {
     let rows = (SLICE / columns).max(1);
     let quantize = |slice: &[f32]| {
-        let tensor = Tensor::from_slice(slice, (slice.len() / columns, columns), &Device::Cpu)?;
-        Ok(QTensor::quantize(&tensor, dtype)?.data()?.into_owned())
+        let mut bytes = Vec::new();
+        slice.chunks(columns).for_each(|row| quantize_row(kind, row, None, &mut bytes));
+        bytes
     };
-    let parts: Vec<Vec<u8>> = values.par_chunks(rows * columns).map(quantize).collect::<candle_core::Result<_>>()?;
-    Ok(parts.concat())
+    values.par_chunks(rows * columns).map(quantize).collect::<Vec<_>>().concat()
 }
 
 /// The heads of a matrix whose rows must change their order; none for all others.
