@@ -35,7 +35,7 @@ pub(super) struct Attention<'a> {
     /// Who sees what.
     pub blocks: &'a [Block],
     /// The keys and values, those of the new rows included.
-    pub layer: &'a LayerCache,
+    pub layer: &'a LayerCache<'a>,
     /// The only rows whose result is used; none where all are.
     pub wanted: Option<&'a [u32]>,
 }
@@ -101,7 +101,7 @@ struct Attend<'a, 'b> {
     tile: Tile<'a>,
     q: &'a [f32],
     out: &'a mut [f32],
-    layer: &'a LayerCache,
+    layer: &'a LayerCache<'a>,
     scratch: &'b mut Scratch,
 }
 
@@ -173,14 +173,14 @@ impl Attend<'_, '_> {
     #[inline(always)]
     fn scores<S: Simd, const R: usize>(&mut self, simd: S, span: Reach) {
         let Reach { head, keys: reach, stride } = span;
-        let (size, page) = (self.heads.size, self.heads.page());
+        let size = self.heads.size;
         let area = PAGE * self.heads.padded();
         let vectors = PAGE / S::F32_LANES;
         let (queries, _) = self.scratch.queries.as_chunks::<R>();
         let mut start = 0;
         for piece in self.tile.pieces {
             for (index, at) in (start..(start + piece.len).min(reach)).step_by(PAGE).enumerate() {
-                let keys = &self.layer.keys[(piece.page + index) * page + head * area..][..PAGE * size];
+                let keys = &self.layer.keys(piece.page + index)[head * area..][..PAGE * size];
                 let (keys, _) = S::as_simd_f32s(keys);
                 for vector in 0..vectors {
                     let mut sums = [simd.splat_f32s(0.0); R];
@@ -221,7 +221,7 @@ impl Attend<'_, '_> {
     #[inline(always)]
     fn columns<S: Simd, const W: usize>(&mut self, simd: S, span: Reach, r: usize, vector: usize) {
         let Reach { head, keys: reach, stride } = span;
-        let (padded, page) = (self.heads.padded(), self.heads.page());
+        let padded = self.heads.padded();
         let [w0, w1, w2, w3] = [0, 1, 2, 3].map(|i| &self.scratch.weights[(r + i) * stride..][..reach]);
         let mut sums = [[simd.splat_f32s(0.0); W]; 4];
         let mut start = 0;
@@ -229,7 +229,7 @@ impl Attend<'_, '_> {
             let end = (start + piece.len).min(reach);
             for (index, at) in (start..end).step_by(PAGE).enumerate() {
                 let until = end.min(at + PAGE);
-                let rows = &self.layer.values[(piece.page + index) * page + head * PAGE * padded..][..(until - at) * padded];
+                let rows = &self.layer.values(piece.page + index)[head * PAGE * padded..][..(until - at) * padded];
                 let weights = w0[at..until].iter().zip(&w1[at..until]).zip(w2[at..until].iter().zip(&w3[at..until]));
                 for (row, ((&a, &b), (&c, &d))) in rows.chunks_exact(padded).zip(weights) {
                     let row = &S::as_simd_f32s(row).0[vector..vector + W];

@@ -8,7 +8,7 @@ use pulp::Arch;
 use rayon::prelude::*;
 
 use super::attention::Attention;
-use super::cache::{Cache, Heads, LayerCache, PAGE, Write};
+use super::cache::{Cache, Heads, LayerCache, Open, PAGE};
 use super::forest::Pass;
 use super::lanes::{self, vectorized};
 use super::product::{ComputeError, Product};
@@ -100,14 +100,14 @@ impl Decoder {
         self.arch
     }
 
-    /// An empty cache; `lasting` where passes follow the first.
-    pub(super) fn cache(&self, lasting: bool) -> Cache {
-        Cache::new(self.heads, if lasting { self.layers.len() } else { 1 })
+    /// An empty cache with so many lasting pages.
+    pub(super) fn cache(&self, pages: usize) -> Cache {
+        Cache::new(self.heads, self.layers.len(), pages)
     }
 
-    /// Bytes that the keys and values of one token take in a lasting cache.
-    pub(super) fn cache_bytes(&self) -> usize {
-        self.layers.len() * 2 * 4 * self.heads.keys * self.heads.padded()
+    /// Bytes that a lasting page takes in all layers.
+    pub(super) fn page_bytes(&self) -> usize {
+        self.layers.len() * 2 * size_of::<f32>() * self.heads.page()
     }
 
     /// Runs the layers over the pass's new rows and returns the normalized final states of the wanted ones,
@@ -120,12 +120,12 @@ impl Decoder {
         let mut x = self.embed(&pass.tokens)?;
         for (index, layer) in self.layers.iter().enumerate() {
             let wanted = (index + 1 == self.layers.len()).then_some(&pass.wanted[..]);
-            let store = cache.layer(index);
+            let mut store = cache.layer(index);
             let qkv = layer.qkv.apply(&self.normed(&x, &layer.attention_norm), self.width)?;
-            self.remember(pass, &qkv, store);
+            self.remember(pass, &qkv, &mut store);
             let q = self.queries(pass, &qkv);
             drop(qkv);
-            let attention = Attention { heads: self.heads, queries: &q, blocks: &pass.blocks, layer: store, wanted };
+            let attention = Attention { heads: self.heads, queries: &q, blocks: &pass.blocks, layer: &store, wanted };
             let mut attended = attention.run(self.arch);
             if let Some(wanted) = wanted {
                 attended = gather(&attended, wanted, attention_width);
@@ -229,26 +229,20 @@ impl Decoder {
     }
 
     /// Writes the pass's keys, turned to their positions, and its values to their pages.
-    fn remember(&self, pass: &Pass, qkv: &[f32], store: &mut LayerCache) {
-        let page = self.heads.page();
-        let mut by_page: Vec<Option<&Write>> = vec![None; store.keys.len() / page];
-        for write in &pass.writes {
-            by_page[write.page] = Some(write);
-        }
-        let pages = store.keys.par_chunks_mut(page).zip(store.values.par_chunks_mut(page));
-        pages.zip(by_page).with_min_len(4).for_each(|((keys, values), write)| {
-            let Some(write) = write else { return };
+    fn remember(&self, pass: &Pass, qkv: &[f32], store: &mut LayerCache<'_>) {
+        store.open(&pass.writes).into_par_iter().with_min_len(4).for_each(|page| {
             vectorized(
                 self.arch,
                 #[inline(always)]
-                || self.fill(write, (&pass.positions, qkv), keys, values),
+                || self.fill(page, (&pass.positions, qkv)),
             );
         });
     }
 
     /// One page of [`Self::remember`].
     #[inline(always)]
-    fn fill(&self, write: &Write, (positions, qkv): (&[u32], &[f32]), page_keys: &mut [f32], page_values: &mut [f32]) {
+    fn fill(&self, page: Open<'_>, (positions, qkv): (&[u32], &[f32])) {
+        let Open { write, keys: page_keys, values: page_values } = page;
         let Heads { queries, keys, size } = self.heads;
         let (stride, padded) = ((queries + 2 * keys) * size, self.heads.padded());
         let mut turned = vec![0.0; size];

@@ -53,7 +53,7 @@ pub(super) struct Pass {
 pub(super) struct Layout {
     /// The pass that computes it; `wanted` is empty.
     pub pass: Pass,
-    /// Pages that its keys take, from page 0 on.
+    /// Pages that its keys take.
     pub pages: usize,
     rows: Vec<u32>,
     segments: Vec<(u32, u32)>,
@@ -84,8 +84,8 @@ impl Forest {
         path
     }
 
-    /// Lays unbranched runs side by side and gives each run pages of its own.
-    pub(super) fn layout(&self) -> Layout {
+    /// Lays unbranched runs side by side and gives each run pages of its own, from page `first` on.
+    pub(super) fn layout(&self, first: usize) -> Layout {
         let mut segments = Vec::with_capacity(self.nodes.len());
         let mut runs: Vec<(u32, usize, usize)> = Vec::new();
         for node in &self.nodes {
@@ -100,7 +100,7 @@ impl Forest {
             }
         }
         let mut pass = Pass::default();
-        let mut pages = 0;
+        let mut pages = first;
         for &(parent, start, rows) in &runs {
             let row = pass.blocks.last().map_or(0, |b: &Block| b.row + b.rows);
             let mut pieces =
@@ -119,7 +119,7 @@ impl Forest {
             pass.tokens[row as usize] = node.token;
             pass.positions[row as usize] = node.position;
         }
-        Layout { pass, pages, rows, segments }
+        Layout { pass, pages: pages - first, rows, segments }
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
         let b = forest.insert(&fork);
         let c = forest.insert(&long[..10]);
         assert_eq!(forest.len(), 42);
-        let layout = forest.layout();
+        let layout = forest.layout(0);
         assert_eq!(layout.pass.tokens.len(), 42);
         assert_eq!(layout.pass.blocks.len(), 3, "the trunk and two branches");
         for (path, tokens) in [(a, &long[..]), (b, &fork[..]), (c, &long[..10])] {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::cache::{Cache, PAGE, Piece, Write};
+use super::cache::{PAGE, Piece, Write};
 use super::decoder::Decoder;
 use super::encode::{Vocabulary, failed, not_a_number};
 use super::forest::{Block, Forest, Pass};
@@ -55,7 +55,7 @@ pub(super) fn generate(decoder: &Decoder, vocabulary: &Vocabulary, prompts: &[Pr
         for &index in rest {
             let Prompt { tokens, generation } = &prompts[index];
             let room = (tokens.len() + generation.max_tokens).min(vocabulary.context());
-            bytes += room * decoder.cache_bytes();
+            bytes += room.div_ceil(PAGE) * decoder.page_bytes();
             let full = forest.len() + tokens.len() > 2 * BUDGET || ends.len() == TOGETHER || bytes > CACHE_BYTES;
             if !ends.is_empty() && full {
                 break;
@@ -82,9 +82,9 @@ fn write(
     mut live: Vec<Live<'_>>,
     answers: &mut [Result<Answer, Failure>],
 ) -> Result<(), ComputeError> {
-    let mut cache = decoder.cache(true);
-    let mut layout = forest.layout();
-    cache.allocate(layout.pages);
+    let mut layout = forest.layout(0);
+    let mut next = layout.pages;
+    let mut cache = decoder.cache(next + live.iter().map(|live| live.limit.div_ceil(PAGE)).sum::<usize>());
     let mut wanted: Vec<u32> = ends.iter().map(|&end| layout.row(end)).collect();
     let rows = wanted.clone();
     wanted.sort_unstable();
@@ -115,19 +115,20 @@ fn write(
         if live.is_empty() {
             return Ok(());
         }
-        let pass = step(&mut live, &mut cache);
+        let pass = step(&mut live, &mut next);
         states_of = (0..live.len()).collect();
         states = decoder.states(&pass, &mut cache)?;
     }
 }
 
 /// The pass that reads the last token of every answer.
-fn step(live: &mut [Live<'_>], cache: &mut Cache) -> Pass {
+fn step(live: &mut [Live<'_>], next: &mut usize) -> Pass {
     let mut pass = Pass { wanted: (0..live.len() as u32).collect(), ..Pass::default() };
     for (row, live) in live.iter_mut().enumerate() {
         let written = live.tokens.len() - 1;
         if written.is_multiple_of(PAGE) {
-            live.pieces.push(Piece { page: cache.allocate(1), len: 0 });
+            live.pieces.push(Piece { page: *next, len: 0 });
+            *next += 1;
         }
         let own = live.pieces.last_mut().expect("a page was just added or is in use");
         pass.writes.push(Write { page: own.page, lane: own.len, row, count: 1 });

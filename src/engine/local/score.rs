@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::cache::PASSING;
 use super::decoder::Decoder;
 use super::encode::{Span, failed, not_a_number};
 use super::forest::Forest;
@@ -90,14 +91,14 @@ fn batch_rows<T: Send>(
     uses: &[(u32, u32, u32)],
     reader: &(impl Fn(&[f32], u32) -> Option<T> + Sync),
 ) -> Result<Vec<(u32, Option<T>)>, ComputeError> {
-    let mut layout = forest.layout();
+    let mut layout = forest.layout(PASSING);
     let rows: Vec<u32> = uses.iter().map(|&(node, ..)| layout.row(node)).collect();
     let mut wanted = rows.clone();
     wanted.sort_unstable();
     wanted.dedup();
     layout.pass.wanted = wanted;
-    let mut cache = decoder.cache(false);
-    cache.allocate(layout.pages);
+    let mut cache = decoder.cache(0);
+    cache.pass(layout.pages);
     let states = decoder.states(&layout.pass, &mut cache)?;
     let mut found: Vec<(u32, Option<T>)> = uses.iter().map(|&(_, place, _)| (place, None)).collect();
     let wanted = &layout.pass.wanted;
