@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::guide::Spelling;
 use crate::domain::CauseKind;
 use crate::engine::{Failure, RetryClass};
 use crate::weights::Checkpoint;
@@ -147,6 +148,12 @@ impl Vocabulary {
     pub(super) fn text(&self, tokens: &[u32]) -> Result<String, Failure> {
         let text = self.checkpoint.tokenizer().decode(tokens, true);
         text.map_err(|error| failed(format!("the tokenizer failed: {error}")))
+    }
+
+    /// The vocabulary by its bytes.
+    pub(super) fn spelling(&self) -> Spelling {
+        let rows = self.checkpoint.config().vocabulary;
+        Spelling::new(self.checkpoint.tokenizer(), self.checkpoint.special(), rows)
     }
 
     /// Whether a token ends an answer.

@@ -6,6 +6,7 @@ use super::cache::{PAGE, Piece, Write};
 use super::decoder::Decoder;
 use super::encode::{Vocabulary, failed, not_a_number};
 use super::forest::{Block, Forest, Pass};
+use super::guide::Guide;
 use super::product::ComputeError;
 use super::sampler::Chooser;
 use super::score::BUDGET;
@@ -23,6 +24,8 @@ pub(super) struct Prompt<'a> {
     pub tokens: Vec<u32>,
     /// How to answer.
     pub generation: &'a Generation,
+    /// What holds the answer to its constraint; taken when the answer is written.
+    pub guide: Option<Guide>,
 }
 
 /// An answer being written.
@@ -33,6 +36,7 @@ struct Live<'a> {
     /// Stop texts that are special tokens.
     stop_tokens: Vec<u32>,
     chooser: Chooser,
+    guide: Option<Guide>,
     /// Most tokens.
     limit: usize,
     /// The keys so far.
@@ -44,7 +48,7 @@ struct Live<'a> {
 }
 
 /// Answers every prompt, in order.
-pub(super) fn generate(decoder: &Decoder, vocabulary: &Vocabulary, prompts: &[Prompt<'_>]) -> Vec<Result<Answer, Failure>> {
+pub(super) fn generate(decoder: &Decoder, vocabulary: &Vocabulary, prompts: &mut [Prompt<'_>]) -> Vec<Result<Answer, Failure>> {
     let mut order: Vec<usize> = (0..prompts.len()).collect();
     let longest = |index: &usize| (prompts[*index].generation.max_tokens, prompts[*index].tokens.len());
     order.sort_by_key(|index| std::cmp::Reverse(longest(index)));
@@ -53,7 +57,7 @@ pub(super) fn generate(decoder: &Decoder, vocabulary: &Vocabulary, prompts: &[Pr
     while !rest.is_empty() {
         let (mut forest, mut ends, mut bytes) = (Forest::default(), Vec::new(), 0);
         for &index in rest {
-            let Prompt { tokens, generation } = &prompts[index];
+            let Prompt { tokens, generation, .. } = &prompts[index];
             let room = (tokens.len() + generation.max_tokens).min(vocabulary.context());
             bytes += room.div_ceil(PAGE) * decoder.page_bytes();
             let full = forest.len() + tokens.len() > 2 * BUDGET || ends.len() == TOGETHER || bytes > CACHE_BYTES;
@@ -64,7 +68,7 @@ pub(super) fn generate(decoder: &Decoder, vocabulary: &Vocabulary, prompts: &[Pr
         }
         let (batch, others) = rest.split_at(ends.len());
         rest = others;
-        let live = batch.iter().map(|&index| Live::new(vocabulary, index, &prompts[index])).collect();
+        let live = batch.iter().map(|&index| Live::new(vocabulary, index, &mut prompts[index])).collect();
         if let Err(error) = write(decoder, vocabulary, (&forest, &ends), live, &mut answers) {
             for &index in batch {
                 answers[index] = Err(failed(error.to_string()));
@@ -94,7 +98,7 @@ fn write(
     for (live, &end) in live.iter_mut().zip(ends) {
         live.pieces = layout.pieces(end);
     }
-    let mut states = decoder.states(&layout.pass, &mut cache)?;
+    let mut states = beside(&mut live, || decoder.states(&layout.pass, &mut cache))?;
     loop {
         let length = decoder.vocabulary();
         decoder.logits(&states, |first, logits| {
@@ -117,8 +121,17 @@ fn write(
         }
         let pass = step(&mut live, &mut next);
         states_of = (0..live.len()).collect();
-        states = decoder.states(&pass, &mut cache)?;
+        states = beside(&mut live, || decoder.states(&pass, &mut cache))?;
     }
+}
+
+/// Computes the masks of constrained answers while the decoder computes what they are for.
+fn beside<T: Send>(live: &mut [Live<'_>], compute: impl FnOnce() -> T + Send) -> T {
+    let mut guides: Vec<&mut Guide> = live.iter_mut().filter_map(|live| live.guide.as_mut()).collect();
+    if guides.is_empty() {
+        return compute();
+    }
+    rayon::join(compute, || guides.par_iter_mut().for_each(|guide| guide.look())).0
 }
 
 /// The pass that reads the last token of every answer.
@@ -143,13 +156,14 @@ fn step(live: &mut [Live<'_>], next: &mut usize) -> Pass {
 
 impl<'a> Live<'a> {
     /// An answer without tokens.
-    fn new(vocabulary: &Vocabulary, index: usize, prompt: &Prompt<'a>) -> Self {
+    fn new(vocabulary: &Vocabulary, index: usize, prompt: &mut Prompt<'a>) -> Self {
         let read = prompt.tokens.len();
         Self {
             index,
             generation: prompt.generation,
             stop_tokens: prompt.generation.stop.iter().filter_map(|stop| vocabulary.special(stop)).collect(),
             chooser: Chooser::new(prompt.generation),
+            guide: prompt.guide.take(),
             limit: prompt.generation.max_tokens.clamp(1, vocabulary.context() - read),
             pieces: Vec::new(),
             read,
@@ -160,7 +174,11 @@ impl<'a> Live<'a> {
 
     /// Chooses the next token; returns the answer where that ends it.
     fn take(&mut self, vocabulary: &Vocabulary, logits: &[f32]) -> Option<Result<Answer, Failure>> {
-        let Some(token) = self.chooser.next(logits) else { return Some(Err(not_a_number())) };
+        let mask = match self.guide.as_mut().map(Guide::mask).transpose() {
+            Ok(mask) => mask,
+            Err(failure) => return Some(Err(failure)),
+        };
+        let Some(token) = self.chooser.next(logits, mask) else { return Some(Err(not_a_number())) };
         if self.stop_tokens.contains(&token) {
             return Some(self.finish(vocabulary, Finish::Stop));
         }
@@ -168,6 +186,13 @@ impl<'a> Live<'a> {
             return Some(self.finish(vocabulary, Finish::End));
         }
         self.tokens.push(token);
+        if let Some(guide) = &mut self.guide {
+            match guide.accept(token) {
+                Ok(()) if guide.is_complete() => return Some(self.finish(vocabulary, Finish::End)),
+                Ok(()) => {}
+                Err(failure) => return Some(Err(failure)),
+            }
+        }
         if !self.generation.stop.is_empty() {
             match vocabulary.text(&self.tokens) {
                 Ok(text) if cut(&text, &self.generation.stop).is_some() => return Some(self.finish(vocabulary, Finish::Stop)),
@@ -180,7 +205,10 @@ impl<'a> Live<'a> {
 
     /// The answer so far.
     fn finish(&mut self, vocabulary: &Vocabulary, finish: Finish) -> Result<Answer, Failure> {
-        let mut text = vocabulary.text(&self.tokens)?;
+        let mut text = match &self.guide {
+            Some(guide) => guide.text(),
+            None => vocabulary.text(&self.tokens)?,
+        };
         if let Some(end) = cut(&text, &self.generation.stop) {
             text.truncate(end);
         }

@@ -7,9 +7,10 @@ use rayon::prelude::*;
 use super::decoder::Decoder;
 use super::encode::{Span, Vocabulary, failed, refused};
 use super::generate::{self, Prompt};
+use super::guide::{Guide, Guides};
 use super::score::{self, TokenScore};
 
-use crate::domain::{Answer, Identity, OptionScore, Request};
+use crate::domain::{Answer, Generation, Identity, OptionScore, Request};
 use crate::engine::template::ChatTemplate;
 use crate::engine::{Distribution, Extent, Failure, Passage};
 
@@ -22,6 +23,7 @@ pub(super) struct Inner {
     pub(super) vocabulary: Vocabulary,
     pub(super) template: Option<ChatTemplate>,
     pub(super) identity: Identity,
+    pub(super) guides: Guides,
 }
 
 /// What has to be computed for a request.
@@ -58,7 +60,7 @@ impl Inner {
             }));
         }
         let mut scores = score::score(&self.decoder, &spans).into_iter();
-        let mut texts = generate::generate(&self.decoder, &self.vocabulary, &prompts).into_iter();
+        let mut texts = generate::generate(&self.decoder, &self.vocabulary, &mut prompts).into_iter();
         let missing = || Err(failed("an answer is missing".into()));
         let mut collect = |waiting: Waiting<'_>| match waiting {
             Waiting::Options(options) => choice(&mut scores, options),
@@ -74,14 +76,21 @@ impl Inner {
             Request::Choice { context, options } => Ok(Work::Options(self.vocabulary.options(context, options)?, options)),
             Request::Perplexity { text } => Ok(Work::Document(self.vocabulary.windows(text)?, text)),
             Request::Generate { prompt, generation } => {
-                Ok(Work::Text(Prompt { tokens: self.vocabulary.prompt(prompt)?, generation }))
+                let guide = self.guide(generation)?;
+                Ok(Work::Text(Prompt { tokens: self.vocabulary.prompt(prompt)?, generation, guide }))
             }
             Request::Chat { messages, tools, generation } => {
                 let template = self.template.as_ref().ok_or_else(|| refused("the model has no chat template".into()))?;
                 let tokens = self.vocabulary.rendered(&template.render(messages, tools)?)?;
-                Ok(Work::Text(Prompt { tokens, generation }))
+                Ok(Work::Text(Prompt { tokens, generation, guide: self.guide(generation)? }))
             }
         }
+    }
+
+    /// What holds an answer to its constraint.
+    fn guide(&self, generation: &Generation) -> Result<Option<Guide>, Failure> {
+        let constraint = generation.constraint.as_ref();
+        constraint.map(|constraint| self.guides.guide(constraint, || self.vocabulary.spelling())).transpose()
     }
 
     /// How large the distributions of every document are.

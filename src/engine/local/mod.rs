@@ -2,7 +2,7 @@
 //!
 //! Requests become token sequences (`encode`, the chat template), sequences with equal beginnings become one forest (`forest`),
 //! a forest becomes passes through the decoder (`decoder`, with `product`, `attention`, `lanes`, `rope` and `cache`), and
-//! final states become scores (`score`) or text (`generate`, `sampler`). Each row's numbers are one fixed sequence of
+//! final states become scores (`score`) or text (`generate`, `sampler`, held to a constraint by `guide`). Each row's numbers are one fixed sequence of
 //! operations on its own past, so that an answer is the same to the last bit whatever it is computed with.
 
 mod attention;
@@ -11,6 +11,7 @@ mod decoder;
 mod encode;
 mod forest;
 mod generate;
+mod guide;
 mod identity;
 mod inner;
 mod lanes;
@@ -21,6 +22,7 @@ mod score;
 #[cfg(test)]
 mod tests;
 
+pub use self::guide::{Enforced, enforce};
 #[cfg(test)]
 pub(super) use self::tests::random_model;
 
@@ -30,6 +32,7 @@ use tokio::runtime::Handle;
 
 use self::decoder::Decoder;
 use self::encode::{Span, Vocabulary, failed, refused};
+use self::guide::Guides;
 use self::inner::{Answers, Inner};
 
 use super::template::ChatTemplate;
@@ -92,7 +95,7 @@ impl LocalEngine {
         let template = template.transpose().map_err(|error| LoadError::Template(error.to_string()))?;
         let identity = identity::identify(&checkpoint, settings, decoder.arch());
         let vocabulary = Vocabulary::new(&checkpoint);
-        Ok(Self { inner: Arc::new(Inner { decoder, vocabulary, template, identity }) })
+        Ok(Self { inner: Arc::new(Inner { decoder, vocabulary, template, identity, guides: Guides::default() }) })
     }
 
     /// The logits after every token of a sequence (at least one token, at most the context): row-major, one row of the

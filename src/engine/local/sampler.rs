@@ -3,6 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
+use llguidance::toktrie::SimpleVob;
+
 use super::lanes::first_best;
 use crate::domain::Generation;
 
@@ -31,11 +33,13 @@ impl Chooser {
         Self::Sampled { temperature: generation.temperature, top_p: generation.top_p, stream }
     }
 
-    /// The next token; none where a logit is not finite.
-    pub(super) fn next(&mut self, logits: &[f32]) -> Option<u32> {
+    /// The next token, of those that a mask allows where there is one; none where a logit is not finite.
+    pub(super) fn next(&mut self, logits: &[f32], mask: Option<&SimpleVob>) -> Option<u32> {
         if logits.iter().any(|logit| !logit.is_finite()) {
             return None;
         }
+        let masked = mask.map(|mask| only(logits, mask));
+        let logits = masked.as_deref().unwrap_or(logits);
         match self {
             Self::Greedy => Some(first_best(logits)),
             Self::Sampled { temperature, top_p, stream } => {
@@ -45,6 +49,17 @@ impl Chooser {
             }
         }
     }
+}
+
+/// The logits of the tokens that a mask allows; the others get no weight at all.
+fn only(logits: &[f32], mask: &SimpleVob) -> Vec<f32> {
+    let mut masked = vec![f32::NEG_INFINITY; logits.len()];
+    mask.iter_set_entries(|token| {
+        if let Some(&logit) = logits.get(token) {
+            masked[token] = logit;
+        }
+    });
+    masked
 }
 
 /// The token at `draw` (in 0..1) of the smallest set of most likely tokens that holds `top_p` of the distribution.
@@ -93,11 +108,25 @@ mod tests {
         let logits: Vec<f32> = (0..50).map(|i| (i % 7) as f32).collect();
         let draw = |seed| {
             let mut chooser = Chooser::new(&generation(1.5, seed));
-            (0..20).map(|_| chooser.next(&logits)).collect::<Vec<_>>()
+            (0..20).map(|_| chooser.next(&logits, None)).collect::<Vec<_>>()
         };
         assert_eq!(draw(3), draw(3));
         assert_ne!(draw(3), draw(4));
-        assert_eq!(Chooser::new(&generation(0.0, 1)).next(&logits), Some(6));
-        assert_eq!(Chooser::new(&generation(0.0, 1)).next(&[0.0, f32::NAN]), None);
+        assert_eq!(Chooser::new(&generation(0.0, 1)).next(&logits, None), Some(6));
+        assert_eq!(Chooser::new(&generation(0.0, 1)).next(&[0.0, f32::NAN], None), None);
+    }
+
+    #[test]
+    fn what_a_mask_leaves_out_is_never_chosen_and_the_rest_keeps_its_proportions() {
+        let logits = [0.5_f32.ln(), 0.3_f32.ln(), 0.2_f32.ln()];
+        let mask = SimpleVob::from_slice(&[false, true, true]);
+        let left = only(&logits, &mask);
+        let draws = (0..1_000).map(|i| (f64::from(i) + 0.5) / 1_000.0);
+        let count = draws.filter(|&draw| nucleus(&left, 1.0, 1.0, draw) == 1).count();
+        assert_eq!(count, 600, "0.3 of 0.5");
+        assert!((0..1_000).all(|i| nucleus(&left, 1e-3, 1.0, f64::from(i) / 1_000.0) != 0));
+        let mut greedy = Chooser::Greedy;
+        assert_eq!(greedy.next(&logits, Some(&mask)), Some(1));
+        assert_eq!(greedy.next(&[3.0, -2.0, -1.0], Some(&mask)), Some(2));
     }
 }
