@@ -14,7 +14,7 @@ use super::folder::Folder;
 use super::gguf::{self, Header, TensorType, Value};
 use super::layout::{self, Entries, Entry};
 use super::mapped::Mapped;
-use super::{Config, Facts, Matrix, Special, WeightsError, vocabulary};
+use super::{Architecture, Config, Facts, Matrix, Special, WeightsError, vocabulary};
 
 /// A tensor as the file stores it.
 #[derive(Debug)]
@@ -67,6 +67,7 @@ impl Checkpoint {
 
     fn from_folder(folder: Folder, tokenizer: Option<Tokenizer>) -> Result<Self, WeightsError> {
         let Folder { files, entries, config, json, template, path } = folder;
+        let entries = layout::canonical(&path, &config, entries)?;
         layout::check(&path, &config, &entries)?;
         let tokenizer = match tokenizer {
             Some(tokenizer) => tokenizer,
@@ -85,12 +86,12 @@ impl Checkpoint {
     pub(super) fn from_gguf(path: &Path, tokenizer: Option<Tokenizer>) -> Result<Self, WeightsError> {
         let file = Mapped::open(path)?;
         let header = gguf::parse(path, &file)?;
-        let config = Config::from_header(path, &header)?;
+        let config = Config::from_header(path, &header, &file)?;
         let entry = |tensor: &gguf::TensorInfo| {
             let (bytes, kind, shape) = (tensor.bytes.clone(), tensor.kind, tensor.shape.clone());
             (tensor.name.clone(), Entry { file: 0, bytes, kind, shape })
         };
-        let entries: Entries = header.tensors.iter().map(entry).collect();
+        let entries = layout::canonical(path, &config, header.tensors.iter().map(entry).collect())?;
         layout::check(path, &config, &entries)?;
         let tokenizer = match tokenizer {
             Some(tokenizer) => vocabulary::check_same(path, &header, tokenizer)?,
@@ -146,17 +147,19 @@ impl Checkpoint {
 
     /// A tensor in f32 on the CPU, de-quantized; shape `[rows, columns]` or `[n]`.
     ///
-    /// Names are GGUF's: `token_embd.weight`, `blk.N.attn_q.weight` and so on. The rows of q and k are in the file's own
-    /// order: see [`Config::rope`].
+    /// Names are GGUF's, one matrix each: `token_embd.weight`, `blk.N.attn_q.weight`, `blk.N.ffn_gate.E.weight` of expert E and so on. The rows of q and k are in the file's own
+    /// order: see [`Config::rope`]. Gemma's norms come with the 1 that Hugging Face files leave out.
     pub fn tensor(&self, name: &str) -> Result<Tensor, WeightsError> {
         let fail = WeightsError::compute(&self.path, name);
-        match self.stored(name)? {
-            Stored::Quantized(blocks) => blocks.dequantize(&Device::Cpu).map_err(fail),
-            Stored::Plain(tensor) => tensor.to_dtype(DType::F32).map_err(fail),
-        }
+        let tensor = match self.stored(name)? {
+            Stored::Quantized(blocks) => blocks.dequantize(&Device::Cpu).map_err(&fail)?,
+            Stored::Plain(tensor) => tensor.to_dtype(DType::F32).map_err(&fail)?,
+        };
+        let short = self.header.is_none() && self.config.architecture == Architecture::Gemma2;
+        if short && name.ends_with("norm.weight") { (tensor + 1.0).map_err(fail) } else { Ok(tensor) }
     }
 
-    /// A tensor as the file stores it, for engines that de-quantize batch by batch.
+    /// A tensor as the file stores it (see [`Self::tensor`] for Gemma's norms), for engines that de-quantize batch by batch.
     pub fn stored(&self, name: &str) -> Result<Stored, WeightsError> {
         let entry = self.entry(name)?;
         let bytes = self.bytes(entry);

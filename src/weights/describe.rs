@@ -3,9 +3,10 @@
 use serde_json::Value as Json;
 
 use super::gguf::{Array, Value};
+use super::metadata::shape;
 use super::special::END_TOKENS;
 use super::vocabulary::{CONTROL, NORMAL, UNUSED, USER_DEFINED, recognize};
-use super::{Checkpoint, Config, Special, WeightsError};
+use super::{Checkpoint, Special, WeightsError};
 
 /// Keys and values, in the order in which they are written.
 pub(super) type Metadata = Vec<(String, Value)>;
@@ -14,35 +15,16 @@ pub(super) type Metadata = Vec<(String, Value)>;
 pub(super) fn describe(source: &Checkpoint, name: &str) -> Result<Metadata, WeightsError> {
     let mut metadata = Metadata::new();
     let mut put = |key: &str, value: Value| metadata.push((key.to_owned(), value));
-    put("general.architecture", Value::Text("llama".to_owned()));
+    put("general.architecture", Value::Text(source.config().architecture.name().to_owned()));
     put("general.type", Value::Text("model".to_owned()));
     put("general.name", Value::Text(name.to_owned()));
-    shape(&mut metadata, source.config());
+    metadata.extend(shape(source.config()));
     tokenizer(&mut metadata, source)?;
     roles(&mut metadata, source.special());
     if let Some(template) = source.chat_template() {
         metadata.push(("tokenizer.chat_template".to_owned(), Value::Text(template.to_owned())));
     }
     Ok(metadata)
-}
-
-fn shape(metadata: &mut Metadata, config: &Config) {
-    let counts = [
-        ("vocab_size", config.vocabulary),
-        ("context_length", config.context),
-        ("embedding_length", config.width),
-        ("block_count", config.layers),
-        ("feed_forward_length", config.feed_forward),
-        ("rope.dimension_count", config.head_size),
-        ("attention.head_count", config.heads),
-        ("attention.head_count_kv", config.kv_heads),
-        ("attention.key_length", config.head_size),
-        ("attention.value_length", config.head_size),
-    ];
-    // Counts were checked to be below 2^31 when the configuration was read.
-    metadata.extend(counts.map(|(key, count)| (format!("llama.{key}"), Value::U32(count as u32))));
-    metadata.push(("llama.attention.layer_norm_rms_epsilon".to_owned(), Value::F32(config.norm_epsilon)));
-    metadata.push(("llama.rope.freq_base".to_owned(), Value::F32(config.rope.base)));
 }
 
 fn roles(metadata: &mut Metadata, special: &Special) {

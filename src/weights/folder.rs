@@ -7,9 +7,9 @@ use safetensors::{Dtype, SafeTensors};
 use serde_json::Value as Json;
 
 use super::gguf::TensorType;
-use super::layout::{Entries, Entry, gguf_name};
+use super::layout::{Entries, Entry, canonical_name};
 use super::mapped::Mapped;
-use super::{Config, WeightsError};
+use super::{Architecture, Config, WeightsError};
 
 /// The largest JSON file that is read (a tokenizer of 256 thousand tokens takes about 30 MiB).
 const LARGEST_JSON: u64 = 256 << 20;
@@ -18,7 +18,7 @@ const LARGEST_JSON: u64 = 256 << 20;
 pub(super) struct Folder {
     /// The safetensors files.
     pub(super) files: Vec<Mapped>,
-    /// The tensors by GGUF name.
+    /// The tensors by GGUF name, fused ones still whole.
     pub(super) entries: Entries,
     /// config.json, as numbers.
     pub(super) config: Config,
@@ -51,7 +51,7 @@ impl Folder {
         let files = weights.iter().map(|file| Mapped::open(file)).collect::<Result<Vec<_>, _>>()?;
         let mut entries = Entries::new();
         for (index, file) in files.iter().enumerate() {
-            add_tensors(&mut entries, index, file)?;
+            add_tensors(&mut entries, (index, file), config.architecture)?;
         }
         if config.tied {
             // Some writers store the shared matrix under both names.
@@ -111,7 +111,7 @@ fn template(folder: &Path, settings: &Json) -> Result<Option<String>, WeightsErr
     Ok(value.as_str().map(str::to_owned))
 }
 
-fn add_tensors(entries: &mut Entries, index: usize, file: &Mapped) -> Result<(), WeightsError> {
+fn add_tensors(entries: &mut Entries, (index, file): (usize, &Mapped), family: Architecture) -> Result<(), WeightsError> {
     let path = file.path();
     if let Some(missing) = missing_bytes(file) {
         return Err(missing);
@@ -123,8 +123,8 @@ fn add_tensors(entries: &mut Entries, index: usize, file: &Mapped) -> Result<(),
         if name.ends_with("rotary_emb.inv_freq") {
             continue;
         }
-        let Some(gguf) = gguf_name(&name) else {
-            let hint = "plain llama models have no such tensor";
+        let Some(gguf) = canonical_name(&name, family) else {
+            let hint = "no model of a known architecture has such a tensor";
             return Err(WeightsError::unsupported(path, format!("tensor `{name}`"), hint));
         };
         let kind = match info.dtype {

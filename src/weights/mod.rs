@@ -13,8 +13,10 @@ mod gguf;
 mod layout;
 mod mapped;
 mod matrix;
+mod metadata;
 mod quantize;
 mod recipe;
+mod rope;
 mod shape;
 mod special;
 #[cfg(test)]

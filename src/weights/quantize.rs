@@ -8,9 +8,9 @@ use rayon::prelude::*;
 use super::describe::{Metadata, describe};
 use super::ggml::quantize_row;
 use super::gguf::{Header, TensorPlan, TensorType, Value, Writer};
-use super::layout::expected;
+use super::layout::{Written, written};
 use super::recipe::Choice;
-use super::{Checkpoint, Config, Facts, Recipe, RopeOrder, WeightsError, vocabulary};
+use super::{Architecture, Checkpoint, Config, Facts, Recipe, RopeOrder, WeightsError, vocabulary};
 
 /// What makes the blocks, part of a variant's identity: ggml's searches, byte for byte, as this version of quantgate brought them.
 pub const QUANTIZER: &str = "ggml (quantgate 0.1.0)";
@@ -35,11 +35,12 @@ pub fn quantize(
 ) -> Result<Facts, WeightsError> {
     source.must_be_plain()?;
     let config = source.config();
-    let choose = |(name, shape): (String, Vec<usize>)| {
-        let choice = recipe.choose(&name, &shape, config);
-        (TensorPlan { name, shape, kind: choice.kind }, choice)
+    let tensors = written(config);
+    let choose = |tensor: &Written| {
+        let choice = recipe.choose(&tensor.name, &tensor.shape, config);
+        (TensorPlan { name: tensor.name.clone(), shape: tensor.shape.clone(), kind: choice.kind }, choice)
     };
-    let (plan, choices): (Vec<TensorPlan>, Vec<Choice>) = expected(config).into_iter().map(choose).unzip();
+    let (plan, choices): (Vec<TensorPlan>, Vec<Choice>) = tensors.iter().map(choose).unzip();
     let mut metadata = base_metadata(source)?;
     note(&mut metadata, recipe, &fallbacks(&plan, &choices));
     let weights = |tensor: &TensorPlan| tensor.shape.iter().map(|&size| size as u64).product::<u64>();
@@ -47,8 +48,8 @@ pub fn quantize(
     let mut done = 0;
     let mut writer = Writer::create(out, &metadata, &plan)?;
     progress(0, total);
-    for tensor in &plan {
-        writer.tensor(&encode(source, tensor)?)?;
+    for (tensor, written) in plan.iter().zip(&tensors) {
+        writer.tensor(&encode(source, tensor, written)?)?;
         done += weights(tensor);
         progress(done, total);
     }
@@ -100,25 +101,29 @@ fn fallbacks(plan: &[TensorPlan], choices: &[Choice]) -> Vec<String> {
 }
 
 /// A tensor's bytes in its new type.
-fn encode(source: &Checkpoint, tensor: &TensorPlan) -> Result<Vec<u8>, WeightsError> {
+fn encode(source: &Checkpoint, tensor: &TensorPlan, written: &Written) -> Result<Vec<u8>, WeightsError> {
     let name = tensor.name.as_str();
     let fail = WeightsError::compute(source.path(), name);
     let bad = |problem: &str| {
         let (path, tensor) = (source.path().to_owned(), name.to_owned());
         Err(WeightsError::Values { path, tensor, problem: problem.to_owned() })
     };
-    let values = source.tensor(name)?.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(fail)?;
+    let columns = tensor.shape.last().copied().expect("a tensor has at least one dimension");
+    let mut values = written.values.clone();
+    for part in &written.parts {
+        let own = source.tensor(part)?.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(&fail)?;
+        match heads(part, source.config()) {
+            Some(heads) => values.extend(interleaved(&own, columns, heads)),
+            None if values.is_empty() => values = own,
+            None => values.extend(own),
+        }
+    }
     if values.iter().any(|value| !value.is_finite()) {
         return bad("holds values that are not finite");
     }
     if tensor.kind == TensorType::F16 && values.iter().any(|value| f16::from_f32(*value).is_infinite()) {
         return bad("holds values that f16 cannot; use bf16 or f32");
     }
-    let columns = tensor.shape.last().copied().expect("a tensor has at least one dimension");
-    let values = match heads(name, source.config()) {
-        Some(heads) => interleaved(&values, columns, heads),
-        None => values,
-    };
     Ok(match tensor.kind {
         TensorType::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         TensorType::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
@@ -140,7 +145,7 @@ fn blocks(values: &[f32], columns: usize, kind: TensorType) -> Vec<u8> {
 
 /// The heads of a matrix whose rows must change their order; none for all others.
 fn heads(name: &str, config: &Config) -> Option<usize> {
-    if config.rope.order == RopeOrder::Interleaved {
+    if config.rope.order == RopeOrder::Interleaved || config.architecture != Architecture::Llama {
         return None;
     }
     match name.rsplit('.').nth(1) {

@@ -81,8 +81,20 @@ pub enum RopeScaling {
         /// Turns below which it is divided by the factor.
         beta_slow: f32,
     },
-    /// One divisor a pair, given by the file (`rope_freqs`, `rope_factors_short`).
+    /// One divisor a pair, given by the file (`rope_freqs`).
     Factors(Vec<f32>),
+    /// `LongRoPE` (arXiv 2402.13753): one divisor a pair, other ones for texts that are longer than those of training. Only
+    /// those for short texts are run, so that a token's logits never depend on the text's length.
+    Long {
+        /// Divisors up to the context of training.
+        short: Vec<f32>,
+        /// Divisors beyond it; kept for files that are written.
+        long: Vec<f32>,
+        /// Context of training: the most that is run.
+        original: usize,
+        /// Context that the divisors for long texts are for.
+        context: usize,
+    },
 }
 
 /// Rotary embedding, ready to be applied.
@@ -100,16 +112,6 @@ pub struct Rope {
     pub frequencies: Vec<f32>,
     /// What cosines and sines are multiplied with; 1 but for `YaRN` and its like.
     pub magnitude: f32,
-}
-
-impl Rope {
-    /// Unscaled frequencies `base^(−2i/size)`, rounded to f32 as the models' own code does.
-    #[must_use]
-    pub fn plain(order: RopeOrder, base: f32, size: usize) -> Self {
-        let step = |i: usize| f64::from(base).powf(2.0 * i as f64 / size as f64) as f32;
-        let frequencies = (0..size / 2).map(|i| 1.0 / step(i)).collect();
-        Self { order, base, size, scaling: RopeScaling::None, frequencies, magnitude: 1.0 }
-    }
 }
 
 /// What the gate of a feed-forward part goes through.

@@ -52,7 +52,7 @@ pub(super) fn folder_with(json: &serde_json::Value, dtype: DType) -> TempDir {
         let tensor = Tensor::from_vec(values, shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
         (hugging_face_name(&name), tensor)
     };
-    let tensors: HashMap<_, _> = expected(&config).into_iter().enumerate().map(tensor).collect();
+    let tensors: HashMap<_, _> = expected(&config).enumerate().map(tensor).collect();
     candle_core::safetensors::save(&tensors, at("model.safetensors")).unwrap();
     folder
 }
