@@ -115,6 +115,21 @@ impl Checkpoint {
         Ok(Self { path: path.to_owned(), files, entries, config, tokenizer, template, special, facts, header })
     }
 
+    /// For tests: the same vocabulary around another shape, whose named f32 tensors lie one after the other in a file.
+    #[cfg(test)]
+    pub(crate) fn reshaped(mut self, config: Config, file: &Path, tensors: &[(String, Vec<usize>)]) -> Self {
+        self.files = vec![Mapped::open(file).expect("the file is there")];
+        self.config = config;
+        let mut start = 0;
+        let entry = |(name, shape): &(String, Vec<usize>)| {
+            let bytes = start..start + 4 * shape.iter().product::<usize>();
+            start = bytes.end;
+            (name.clone(), Entry { file: 0, bytes, kind: TensorType::F32, shape: shape.clone() })
+        };
+        self.entries = tensors.iter().map(entry).collect();
+        self
+    }
+
     /// The model's shape.
     pub fn config(&self) -> &Config {
         &self.config

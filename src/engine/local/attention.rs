@@ -1,7 +1,7 @@
 //! Attention of new rows over their own past, piece by piece in the order of positions.
 //!
 //! A row's result is one fixed sequence of operations on its keys: each score sums over dimensions in order, the
-//! weights sum in lanes by position, the values add up position by position. Where the past is cut into pieces, which
+//! weights sum in lanes by position from the first one that it sees, the values add up position by position. Where the past is cut into pieces, which
 //! rows are computed together and by which thread changes nothing.
 
 #![expect(clippy::inline_always, reason = "the whole kernel has to be compiled with the wide instructions of its caller")]
@@ -26,12 +26,32 @@ struct Tile<'a> {
     rows: usize,
 }
 
+/// How a layer's scores come about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    /// What products of queries and keys are multiplied with.
+    pub scale: f32,
+    /// Scores become `cap · tanh(score / cap)`.
+    pub cap: Option<f32>,
+    /// How many positions a row sees at most, itself included.
+    pub window: Option<usize>,
+}
+
+impl Sight {
+    /// The first position that a row sees.
+    fn first(self, position: usize) -> usize {
+        self.window.map_or(0, |window| (position + 1).saturating_sub(window))
+    }
+}
+
 /// What a pass's new rows attend to.
 pub(super) struct Attention<'a> {
     /// Sizes of heads.
     pub heads: Heads,
-    /// `[rows, query heads · size]`, turned to their positions.
-    pub queries: &'a [f32],
+    /// The layer's scores.
+    pub sight: Sight,
+    /// Rows that begin with their queries, turned to their positions, and the length of a row.
+    pub rows: (&'a [f32], usize),
     /// Who sees what.
     pub blocks: &'a [Block],
     /// The keys and values, those of the new rows included.
@@ -41,17 +61,17 @@ pub(super) struct Attention<'a> {
 }
 
 impl Attention<'_> {
-    /// Attends every row; the result is laid out like the queries. Rows that are not wanted may stay zero.
+    /// Attends every row: `[rows, query heads · size]`. Rows that are not wanted may stay zero.
     pub(super) fn run(&self, arch: Arch) -> Vec<f32> {
-        let width = self.heads.queries * self.heads.size;
-        let mut out = vec![0.0; self.queries.len()];
+        let (width, row) = (self.heads.queries * self.heads.size, self.rows.1);
+        let mut out = vec![0.0; self.rows.0.len() / row * width];
         let mut tasks = Vec::new();
-        let (mut rest, mut rest_q) = (&mut out[..], self.queries);
+        let (mut rest, mut rest_q) = (&mut out[..], self.rows.0);
         for block in self.blocks {
             for first in (0..block.rows).step_by(TILE) {
                 let rows = TILE.min(block.rows - first);
                 let (mine, others) = rest.split_at_mut(rows * width);
-                let (mine_q, others_q) = rest_q.split_at(rows * width);
+                let (mine_q, others_q) = rest_q.split_at(rows * row);
                 (rest, rest_q) = (others, others_q);
                 if self.uses(block.row + first, rows) {
                     tasks.push((Tile { pieces: &block.pieces, first: block.start + first, rows }, mine_q, mine));
@@ -59,7 +79,8 @@ impl Attention<'_> {
             }
         }
         tasks.into_par_iter().for_each_init(Scratch::default, |scratch, (tile, q, out)| {
-            arch.dispatch(Attend { heads: self.heads, tile, q, out, layer: self.layer, scratch });
+            let (heads, sight, layer) = (self.heads, self.sight, self.layer);
+            arch.dispatch(Attend { heads, sight, tile, q: (q, row), out, layer, scratch });
         });
         out
     }
@@ -89,8 +110,12 @@ struct Scratch {
 struct Reach {
     /// The key head.
     head: usize,
-    /// Number of positions.
-    keys: usize,
+    /// The first position that any of them sees.
+    first: usize,
+    /// Behind the last position.
+    end: usize,
+    /// The position that a row of weights begins with: so far before the first that its page has room.
+    base: usize,
     /// Length of a row of weights.
     stride: usize,
 }
@@ -98,8 +123,10 @@ struct Reach {
 /// One tile's attention.
 struct Attend<'a, 'b> {
     heads: Heads,
+    sight: Sight,
     tile: Tile<'a>,
-    q: &'a [f32],
+    /// As [`Attention::rows`].
+    q: (&'a [f32], usize),
     out: &'a mut [f32],
     layer: &'a LayerCache<'a>,
     scratch: &'b mut Scratch,
@@ -133,15 +160,17 @@ impl Attend<'_, '_> {
         let (share, width) = (queries / keys, queries * size);
         let count = R.min(self.tile.rows * share - index);
         let place = |r: usize| ((index + r) / share, head * share + (index + r) % share);
-        let reach = self.tile.first + place(count - 1).0 + 1;
+        let first = self.sight.first(self.tile.first + place(0).0);
+        let end = self.tile.first + place(count - 1).0 + 1;
+        let base = first.saturating_sub(PAGE - 1);
         // The last page of a piece is written whole.
-        let stride = (reach + PAGE).next_multiple_of(PAGE);
-        let span = Reach { head, keys: reach, stride };
+        let stride = (end - base + PAGE).next_multiple_of(PAGE);
+        let span = Reach { head, first, end, base, stride };
         self.scratch.queries.clear();
         self.scratch.queries.resize(R * size, 0.0);
         for r in 0..count {
             let (row, query) = place(r);
-            let source = &self.q[row * width + query * size..][..size];
+            let source = &self.q.0[row * self.q.1 + query * size..][..size];
             for (slots, &x) in self.scratch.queries.chunks_exact_mut(R).zip(source) {
                 slots[r] = x;
             }
@@ -152,9 +181,8 @@ impl Attend<'_, '_> {
         self.scores::<S, R>(simd, span);
         let mut totals = [1.0; R];
         for (r, total) in totals.iter_mut().enumerate() {
-            let seen = if r < count { self.tile.first + place(r).0 + 1 } else { 1 };
-            let scale = 1.0 / (size as f32).sqrt();
-            *total = lanes::weigh(&mut self.scratch.weights[r * stride..][..stride], seen, scale);
+            let position = if r < count { self.tile.first + place(r).0 } else { first };
+            *total = self.weigh(span, r, position);
         }
         self.scratch.sums.resize(R * self.heads.padded(), 0.0);
         for quad in 0..R / 4 {
@@ -169,17 +197,33 @@ impl Attend<'_, '_> {
         }
     }
 
-    /// Scores of `R` queries on every key up to `reach`; what is written past a piece is overwritten by the next.
+    /// Turns row `r` of scores into the weights of a row at a position, unnormalized, and returns their sum.
+    ///
+    /// Lanes begin with the first position that the row sees, whatever its neighbours see.
+    #[inline(always)]
+    fn weigh(&mut self, span: Reach, r: usize, position: usize) -> f32 {
+        let row = &mut self.scratch.weights[r * span.stride..][..span.stride];
+        let first = self.sight.first(position).max(span.first);
+        row[span.first - span.base..first - span.base].fill(0.0);
+        let (row, seen) = (&mut row[first - span.base..], position + 1 - first);
+        let Some(cap) = self.sight.cap else { return lanes::weigh(row, seen, self.sight.scale) };
+        lanes::cap(&mut row[..seen], cap, self.sight.scale);
+        lanes::weigh(row, seen, 1.0)
+    }
+
+    /// Scores of `R` queries on every key of `span`; what is written past a piece is overwritten by the next.
     #[inline(always)]
     fn scores<S: Simd, const R: usize>(&mut self, simd: S, span: Reach) {
-        let Reach { head, keys: reach, stride } = span;
+        let Reach { head, first, end: reach, base, stride } = span;
         let size = self.heads.size;
         let area = PAGE * self.heads.padded();
         let vectors = PAGE / S::F32_LANES;
         let (queries, _) = self.scratch.queries.as_chunks::<R>();
         let mut start = 0;
         for piece in self.tile.pieces {
-            for (index, at) in (start..(start + piece.len).min(reach)).step_by(PAGE).enumerate() {
+            let end = (start + piece.len).min(reach);
+            let before = if end > first { first.saturating_sub(start) / PAGE } else { usize::MAX };
+            for (index, at) in (start..end).step_by(PAGE).enumerate().skip(before) {
                 let keys = &self.layer.keys(piece.page + index)[head * area..][..PAGE * size];
                 let (keys, _) = S::as_simd_f32s(keys);
                 for vector in 0..vectors {
@@ -190,12 +234,12 @@ impl Attend<'_, '_> {
                         }
                     }
                     for (r, &sum) in sums.iter().enumerate() {
-                        let row = &mut self.scratch.weights[r * stride + at..][..PAGE];
+                        let row = &mut self.scratch.weights[r * stride + at - base..][..PAGE];
                         S::as_mut_simd_f32s(row).0[vector] = sum;
                     }
                 }
             }
-            start += piece.len;
+            start = end;
             if start >= reach {
                 break;
             }
@@ -220,16 +264,19 @@ impl Attend<'_, '_> {
     /// `W` vectors of dimensions of [`Self::values`], from the given vector on.
     #[inline(always)]
     fn columns<S: Simd, const W: usize>(&mut self, simd: S, span: Reach, r: usize, vector: usize) {
-        let Reach { head, keys: reach, stride } = span;
+        let Reach { head, first, end: reach, base, stride } = span;
         let padded = self.heads.padded();
-        let [w0, w1, w2, w3] = [0, 1, 2, 3].map(|i| &self.scratch.weights[(r + i) * stride..][..reach]);
+        let [w0, w1, w2, w3] = [0, 1, 2, 3].map(|i| &self.scratch.weights[(r + i) * stride..][..reach - base]);
         let mut sums = [[simd.splat_f32s(0.0); W]; 4];
         let mut start = 0;
         for piece in self.tile.pieces {
             let end = (start + piece.len).min(reach);
-            for (index, at) in (start..end).step_by(PAGE).enumerate() {
-                let until = end.min(at + PAGE);
-                let rows = &self.layer.values(piece.page + index)[head * PAGE * padded..][..(until - at) * padded];
+            let before = if end > first { first.saturating_sub(start) / PAGE } else { usize::MAX };
+            for (index, at) in (start..end).step_by(PAGE).enumerate().skip(before) {
+                let (from, until) = (at.max(first), end.min(at + PAGE));
+                let rows = &self.layer.values(piece.page + index)[(head * PAGE + from - at) * padded..];
+                let rows = &rows[..(until - from) * padded];
+                let (at, until) = (from - base, until - base);
                 let weights = w0[at..until].iter().zip(&w1[at..until]).zip(w2[at..until].iter().zip(&w3[at..until]));
                 for (row, ((&a, &b), (&c, &d))) in rows.chunks_exact(padded).zip(weights) {
                     let row = &S::as_simd_f32s(row).0[vector..vector + W];

@@ -4,6 +4,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::weights::Activation;
+
 /// Partial sums kept side by side; sums run over positions modulo this number on every processor.
 const LANES: usize = 16;
 
@@ -70,12 +72,79 @@ pub(super) fn rms_norm(row: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32
     }
 }
 
-/// `x · σ(x) · up` of the two halves of `gate_up` into `out`, half as long.
+/// `activation(gate) · up` of the two halves of `gate_up` into `out`, half as long.
 #[inline(always)]
-pub(super) fn swiglu(gate_up: &[f32], out: &mut [f32]) {
+pub(super) fn gated(activation: Activation, gate_up: &[f32], out: &mut [f32]) {
     let (gate, up) = gate_up.split_at(out.len());
-    for ((out, &g), &u) in out.iter_mut().zip(gate).zip(up) {
-        *out = g / (1.0 + exp(-g)) * u;
+    let rows = out.iter_mut().zip(gate).zip(up);
+    match activation {
+        Activation::Silu => rows.for_each(|((out, &g), &u)| *out = silu(g) * u),
+        Activation::GeluTanh => rows.for_each(|((out, &g), &u)| *out = gelu(g) * u),
+    }
+}
+
+/// x · σ(x).
+#[inline(always)]
+fn silu(x: f32) -> f32 {
+    x / (1.0 + exp(-x))
+}
+
+/// `x/2 · (1 + tanh(√(2/π)·(x + 0.044715·x³)))`, as x · σ of twice that argument.
+#[inline(always)]
+fn gelu(x: f32) -> f32 {
+    const TWICE_ROOT: f32 = 1.595_769_2;
+    let cubic = (0.044_715 * x * x).mul_add(x, x);
+    x / (1.0 + exp(-TWICE_ROOT * cubic))
+}
+
+/// The hyperbolic tangent with a relative error below 3e-7: the Cephes polynomial up to 0.625, exponentials beyond.
+#[inline(always)]
+pub(super) fn tanh(x: f32) -> f32 {
+    let square = x * x;
+    let mut p = -5.704_988_7e-3_f32;
+    p = p.mul_add(square, 2.063_908_9e-2);
+    p = p.mul_add(square, -5.373_971_6e-2);
+    p = p.mul_add(square, 1.333_144_2e-1);
+    p = p.mul_add(square, -3.333_328_2e-1);
+    let near = (p * square).mul_add(x, x);
+    let far = (1.0 - 2.0 / (exp(2.0 * x.abs()) + 1.0)).copysign(x);
+    if x.abs() < 0.625 { near } else { far }
+}
+
+/// `x = cap · tanh(scale · x / cap)`.
+#[inline(always)]
+pub(super) fn cap(row: &mut [f32], cap: f32, scale: f32) {
+    let inner = scale / cap;
+    for x in row {
+        *x = cap * tanh(*x * inner);
+    }
+}
+
+/// The same in place.
+#[inline(always)]
+pub(super) fn rms_norm_in_place(row: &mut [f32], weight: &[f32], epsilon: f32) {
+    let mean = sum(row, |x| x * x) / row.len() as f32;
+    let scale = 1.0 / (mean + epsilon).sqrt();
+    for (x, &w) in row.iter_mut().zip(weight) {
+        *x = w * (*x * scale);
+    }
+}
+
+/// Adds the RMS norm of `row` to `x`.
+#[inline(always)]
+pub(super) fn add_rms_norm(x: &mut [f32], row: &[f32], weight: &[f32], epsilon: f32) {
+    let mean = sum(row, |x| x * x) / row.len() as f32;
+    let scale = 1.0 / (mean + epsilon).sqrt();
+    for ((x, &y), &w) in x.iter_mut().zip(row).zip(weight) {
+        *x += w * (y * scale);
+    }
+}
+
+/// `x[i] += factor · y[i]`.
+#[inline(always)]
+pub(super) fn add_scaled(x: &mut [f32], y: &[f32], factor: f32) {
+    for (x, &y) in x.iter_mut().zip(y) {
+        *x = factor.mul_add(y, *x);
     }
 }
 
@@ -178,6 +247,22 @@ mod tests {
         let worst = worst.fold(0.0, f64::max);
         assert!(worst < 3e-7, "relative error {worst:e}");
         assert!(exp(f32::NAN).is_nan());
+    }
+
+    #[test]
+    fn activations_and_tangents_stay_within_a_millionth_of_the_true_value() {
+        let truth = |x: f64| x / 2.0 * (1.0 + ((2.0 / std::f64::consts::PI).sqrt() * (x + 0.044_715 * x * x * x)).tanh());
+        for x in (-12_000..=12_000).map(|i| i as f32 / 1_000.0) {
+            let wide = f64::from(x);
+            let error = (f64::from(tanh(x)) - wide.tanh()).abs();
+            assert!(error <= 3e-7 * wide.tanh().abs(), "tanh {x}: {error:e}");
+            let error = (f64::from(gelu(x)) - truth(wide)).abs();
+            assert!(error <= 1e-6 * truth(wide).abs() + 1e-9, "gelu {x}: {error:e}");
+            let error = (f64::from(silu(x)) - wide / (1.0 + (-wide).exp())).abs();
+            assert!(error <= 1e-6 * (wide / (1.0 + (-wide).exp())).abs(), "silu {x}: {error:e}");
+        }
+        assert_eq!((tanh(90.0), tanh(-90.0)), (1.0, -1.0));
+        assert!(tanh(f32::NAN).is_nan() && gelu(f32::NAN).is_nan());
     }
 
     #[test]

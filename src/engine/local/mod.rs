@@ -1,22 +1,29 @@
-//! The in-process engine: a llama decoder of our own on candle's products, for every request kind.
+//! The in-process engine: one decoder of our own for all families of models, for every request kind.
 //!
 //! Requests become token sequences (`encode`, the chat template), sequences with equal beginnings become one forest (`forest`),
-//! a forest becomes passes through the decoder (`decoder`, with `product`, `attention`, `lanes`, `rope` and `cache`), and
-//! final states become scores (`score`) or text (`generate`, `sampler`, held to a constraint by `guide`). Each row's numbers are one fixed sequence of
-//! operations on its own past, so that an answer is the same to the last bit whatever it is computed with.
+//! a forest becomes passes through the decoder (`decoder` over `layer`s: `product`, `remember` with `rope` and `rounding`,
+//! `attention` over the `cache`, `feed_forward` with its `experts`, `rows` and `lanes` for what goes number by number), and final
+//! states become scores (`score`) or text (`generate`, `sampler`, held to a constraint by `guide`). Each row's numbers are one
+//! fixed sequence of operations on its own past, so that an answer is the same to the last bit whatever it is computed with.
 
 mod attention;
 mod cache;
 mod decoder;
 mod encode;
+mod experts;
+mod feed_forward;
 mod forest;
 mod generate;
 mod guide;
 mod identity;
 mod inner;
 mod lanes;
+mod layer;
 mod product;
+mod remember;
 mod rope;
+mod rounding;
+mod rows;
 mod sampler;
 mod score;
 #[cfg(test)]
@@ -84,12 +91,17 @@ pub struct LocalEngine {
 impl LocalEngine {
     /// Takes over an open model.
     pub fn load(checkpoint: Checkpoint, settings: &Settings) -> Result<Self, LoadError> {
-        if settings.arithmetic != Arithmetic::WeightsF32 || settings.kv != KvType::F32 || settings.device != Device::Cpu {
-            let asked = format!("{} with {} keys on {}", settings.arithmetic.name(), settings.kv.name(), settings.device);
-            return Err(LoadError::Settings(asked));
+        if settings.arithmetic != Arithmetic::WeightsF32 || settings.device != Device::Cpu {
+            return Err(LoadError::Settings(format!("{} on {}", settings.arithmetic.name(), settings.device)));
+        }
+        let size = checkpoint.config().head_size;
+        if rounding::blocks(settings.kv) && !size.is_multiple_of(rounding::BLOCK) {
+            let what =
+                format!("rounding keys to {} in heads of {size} values, which are not whole blocks of 32,", settings.kv.name());
+            return Err(LoadError::Settings(what));
         }
         let checkpoint = Arc::new(checkpoint);
-        let decoder = Decoder::new(&checkpoint).map_err(|error| LoadError::Weights(error.to_string()))?;
+        let decoder = Decoder::new(&checkpoint, settings).map_err(|error| LoadError::Weights(error.to_string()))?;
         let text = |id| checkpoint.tokenizer().id_to_token(id);
         let template = checkpoint.chat_template().map(|source| ChatTemplate::new(source, checkpoint.special(), text));
         let template = template.transpose().map_err(|error| LoadError::Template(error.to_string()))?;

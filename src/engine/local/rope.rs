@@ -13,9 +13,10 @@ const BLOCK: usize = 4096;
 pub(super) struct Rope {
     order: RopeOrder,
     half: usize,
-    /// `head_size / 2` of them.
+    /// Radians a position of each of the `half` pairs.
     frequencies: Vec<f32>,
-    /// Blocks of `[position, 2, half]`: the cosines of a position, then its sines.
+    magnitude: f32,
+    /// Blocks of `[position, 2, half]`: the cosines of a position, then its sines, both times the magnitude.
     blocks: Vec<OnceLock<Vec<f32>>>,
 }
 
@@ -24,7 +25,8 @@ impl Rope {
     /// rounded angle.
     pub(super) fn new(shape: &Shape, context: usize) -> Self {
         let blocks = (0..context.div_ceil(BLOCK)).map(|_| OnceLock::new()).collect();
-        Self { order: shape.order, half: shape.size / 2, frequencies: shape.frequencies.clone(), blocks }
+        let (order, half, magnitude) = (shape.order, shape.size / 2, shape.magnitude);
+        Self { order, half, frequencies: shape.frequencies.clone(), magnitude, blocks }
     }
 
     /// The angles of a block of positions.
@@ -33,33 +35,36 @@ impl Rope {
             let mut table = Vec::with_capacity(BLOCK * self.half * 2);
             for position in block * BLOCK..(block + 1) * BLOCK {
                 let angles = || self.frequencies.iter().map(|f| f64::from(position as f32 * f));
-                table.extend(angles().map(|a| a.cos() as f32));
-                table.extend(angles().map(|a| a.sin() as f32));
+                table.extend(angles().map(|a| a.cos() as f32 * self.magnitude));
+                table.extend(angles().map(|a| a.sin() as f32 * self.magnitude));
             }
             table
         })
     }
 
-    /// Turns one head (`head_size` long) from `source` into `out`.
+    /// The cosines of a position, then its sines.
     #[inline(always)]
-    pub(super) fn turn(&self, position: usize, source: &[f32], out: &mut [f32]) {
+    pub(super) fn angles(&self, position: usize) -> (&[f32], &[f32]) {
         let half = self.half;
-        let (cos, sin) = self.block(position / BLOCK)[position % BLOCK * 2 * half..][..2 * half].split_at(half);
+        self.block(position / BLOCK)[position % BLOCK * 2 * half..][..2 * half].split_at(half)
+    }
+
+    /// Turns one head by [`Self::angles`]; what is behind the turning part stays.
+    #[inline(always)]
+    pub(super) fn turn(&self, (cos, sin): (&[f32], &[f32]), head: &mut [f32]) {
+        let half = self.half;
+        let head = &mut head[..2 * half];
         match self.order {
             RopeOrder::Half => {
-                let (a, b) = source.split_at(half);
-                let (x, y) = out.split_at_mut(half);
-                let pairs = a.iter().zip(b).zip(cos.iter().zip(sin));
-                for ((x, y), ((&a, &b), (&c, &s))) in x.iter_mut().zip(y).zip(pairs) {
-                    *x = a * c - b * s;
-                    *y = b * c + a * s;
+                let (x, y) = head.split_at_mut(half);
+                for ((x, y), (&c, &s)) in x.iter_mut().zip(y).zip(cos.iter().zip(sin)) {
+                    (*x, *y) = (*x * c - *y * s, *y * c + *x * s);
                 }
             }
             RopeOrder::Interleaved => {
-                let (pairs, _) = source.as_chunks::<2>();
-                let (turned, _) = out.as_chunks_mut::<2>();
-                for ((out, &[a, b]), (&c, &s)) in turned.iter_mut().zip(pairs).zip(cos.iter().zip(sin)) {
-                    *out = [a * c - b * s, b * c + a * s];
+                let (pairs, _) = head.as_chunks_mut::<2>();
+                for ([x, y], (&c, &s)) in pairs.iter_mut().zip(cos.iter().zip(sin)) {
+                    (*x, *y) = (*x * c - *y * s, *y * c + *x * s);
                 }
             }
         }

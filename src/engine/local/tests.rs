@@ -1,5 +1,8 @@
 //! The engine against a slow decoder of another make, and against itself in other company.
 
+mod shapes;
+mod slow;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,12 +12,11 @@ use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 
 use super::decoder::Decoder;
 use super::encode::{Span, Vocabulary};
-use super::rope::Rope;
 use super::score;
 use super::{LocalEngine, Settings};
 use crate::domain::{Answer, CauseKind, Finish, Generation, Message, Request};
 use crate::engine::{Engine as _, Extent, Failure, Passage};
-use crate::weights::{Checkpoint, Config, Recipe, RopeOrder, quantize};
+use crate::weights::{Checkpoint, Recipe, RopeOrder, quantize};
 
 /// The demonstration model's folder, for its tokenizer.
 const DEMO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/demo");
@@ -83,96 +85,6 @@ fn engine() -> LocalEngine {
     LocalEngine::load(small_model().1, &Settings::default()).expect("the model loads")
 }
 
-/// Logits of every position in f64, one number at a time.
-struct Slow<'a>(&'a Checkpoint);
-
-impl Slow<'_> {
-    fn tensor(&self, name: &str) -> Vec<f64> {
-        let tensor = self.0.tensor(&format!("{name}.weight")).expect("the tensor is there");
-        let numbers: Vec<f32> = tensor.flatten_all().and_then(|flat| flat.to_vec1()).expect("f32");
-        numbers.into_iter().map(f64::from).collect()
-    }
-
-    /// `weights · x` for every row of weights.
-    fn times(&self, name: &str, x: &[f64]) -> Vec<f64> {
-        self.tensor(name).chunks(x.len()).map(|row| row.iter().zip(x).map(|(w, x)| w * x).sum()).collect()
-    }
-
-    fn norm(&self, name: &str, x: &[f64]) -> Vec<f64> {
-        let mean = x.iter().map(|x| x * x).sum::<f64>() / x.len() as f64;
-        let scale = (mean + f64::from(self.0.config().norm_epsilon)).sqrt();
-        self.tensor(name).iter().zip(x).map(|(w, x)| w * x / scale).collect()
-    }
-
-    /// Turns the pairs of one head to a position.
-    fn turn(config: &Config, order: RopeOrder, head: &mut [f64], position: usize) {
-        let half = head.len() / 2;
-        for i in 0..half {
-            let angle = position as f64 / f64::from(config.rope.base).powf(2.0 * i as f64 / head.len() as f64);
-            let (a, b) = if order == RopeOrder::Half { (i, i + half) } else { (2 * i, 2 * i + 1) };
-            (head[a], head[b]) = (head[a] * angle.cos() - head[b] * angle.sin(), head[b] * angle.cos() + head[a] * angle.sin());
-        }
-    }
-
-    fn logits(&self, order: RopeOrder, ids: &[u32]) -> Vec<Vec<f64>> {
-        let config = self.0.config();
-        let (size, share) = (config.head_size, config.heads / config.kv_heads);
-        let embedding = self.tensor("token_embd");
-        let mut xs: Vec<Vec<f64>> =
-            ids.iter().map(|&id| embedding[id as usize * config.width..][..config.width].to_vec()).collect();
-        for layer in 0..config.layers {
-            let name = |part: &str| format!("blk.{layer}.{part}");
-            let (mut keys, mut values) = (Vec::new(), Vec::new());
-            for (position, x) in xs.iter_mut().enumerate() {
-                let h = self.norm(&name("attn_norm"), x);
-                let mut q = self.times(&name("attn_q"), &h);
-                let mut k = self.times(&name("attn_k"), &h);
-                q.chunks_mut(size).chain(k.chunks_mut(size)).for_each(|head| Self::turn(config, order, head, position));
-                keys.push(k);
-                values.push(self.times(&name("attn_v"), &h));
-                let mut mixed = vec![0.0; q.len()];
-                for (head, out) in mixed.chunks_mut(size).enumerate() {
-                    let of = |rows: &[f64]| rows[head / share * size..][..size].to_vec();
-                    let score = |k: &Vec<f64>| of(k).iter().zip(&q[head * size..]).map(|(k, q)| k * q).sum::<f64>();
-                    let weights: Vec<f64> = keys.iter().map(|k| (score(k) / (size as f64).sqrt()).exp()).collect();
-                    let total: f64 = weights.iter().sum();
-                    for (weight, v) in weights.iter().zip(&values) {
-                        out.iter_mut().zip(of(v)).for_each(|(out, v)| *out += weight / total * v);
-                    }
-                }
-                let y = self.times(&name("attn_output"), &mixed);
-                x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
-                let h = self.norm(&name("ffn_norm"), x);
-                let (gate, up) = (self.times(&name("ffn_gate"), &h), self.times(&name("ffn_up"), &h));
-                let inner: Vec<f64> = gate.iter().zip(&up).map(|(g, u)| g / (1.0 + (-g).exp()) * u).collect();
-                let y = self.times(&name("ffn_down"), &inner);
-                x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
-            }
-        }
-        xs.iter().map(|x| self.times("token_embd", &self.norm("output_norm", x))).collect()
-    }
-}
-
-#[test]
-fn logits_agree_with_a_scalar_decoder_in_both_rotary_orders_and_with_shared_key_heads() {
-    let (_folder, checkpoint) = small_model();
-    let checkpoint = Arc::new(checkpoint);
-    let ids: Vec<u32> = (0..40).map(|i| (i * 37 + 11) % 1024).collect();
-    for order in [RopeOrder::Half, RopeOrder::Interleaved] {
-        let slow = Slow(&checkpoint).logits(order, &ids);
-        let mut decoder = Decoder::new(&checkpoint).expect("the weights are there");
-        let config = checkpoint.config();
-        decoder.rope = Rope::new(&crate::weights::Rope::plain(order, config.rope.base, config.head_size), config.context);
-        let span = Span { input: ids.clone(), targets: ids.clone() };
-        let fast = score::raw(&decoder, &[span]).remove(0).expect("finite");
-        let pairs = slow.iter().flatten().zip(fast.iter().flatten());
-        let worst = pairs.map(|(a, &b)| (a - f64::from(b)).abs()).fold(0.0, f64::max);
-        let spread = slow.iter().flatten().fold(0.0_f64, |most, x| most.max(x.abs()));
-        assert!(spread > 0.5, "logits say something: {spread}");
-        assert!(worst < 2e-5, "{order:?}: {worst:e}");
-    }
-}
-
 #[test]
 fn gguf_and_weights_that_are_read_for_every_pass_give_the_same_logits() {
     let (folder, checkpoint) = small_model();
@@ -180,7 +92,7 @@ fn gguf_and_weights_that_are_read_for_every_pass_give_the_same_logits() {
     quantize(&checkpoint, Recipe::F32, &path, &mut |_, _| ()).expect("it can be written");
     let ids: Vec<u32> = (0..50).map(|i| (i * 29 + 3) % 1024).collect();
     let logits = |checkpoint: Checkpoint, bytes: u64| {
-        let decoder = Decoder::within(&Arc::new(checkpoint), bytes).expect("the weights are there");
+        let decoder = Decoder::within(&Arc::new(checkpoint), &Settings::default(), bytes).expect("the weights are there");
         score::raw(&decoder, &[Span { input: ids.clone(), targets: ids.clone() }]).remove(0).expect("finite").concat()
     };
     let gguf = || Checkpoint::open(&path, None).expect("it opens");
