@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::divergence::DivergenceArgs;
 use super::power::{Assumption, assumption};
 use crate::harness::Format;
 
@@ -41,6 +42,8 @@ pub(super) enum Command {
     Power(PowerArgs),
     /// Write a model as GGUF in another quantization
     Quantize(QuantizeArgs),
+    /// Measure a model on a text by llama.cpp's protocol: its perplexity, or how far it lies from its base
+    Divergence(DivergenceArgs),
     /// Ask each subject of a plan once, and say what is known of it: address, region, path, model, abilities, limits
     Doctor(DoctorArgs),
     /// Write a commented plan to start from
@@ -264,7 +267,7 @@ pub(super) struct InitArgs {
 }
 
 /// Reads a count that may not be zero.
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse::<usize>() {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(count) => Ok(count),

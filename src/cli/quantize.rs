@@ -39,7 +39,7 @@ pub(super) fn quantize(args: &QuantizeArgs) -> Result<u8, Failure> {
 }
 
 /// Whether two paths lead to one file.
-fn same_file(one: &Path, other: &Path) -> bool {
+pub(super) fn same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod inspect;
 mod json;
 mod lm_eval;
+mod logits;
 mod openai;
 mod pair;
 mod plain;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use detect::open;
 pub use error::{HarnessError, Place};
+pub use logits::{Chunks, LogitsError, LogitsReader, LogitsWriter};
 pub use pair::{PlacedSink, Roll, Rows, alike};
 
 use crate::domain::{Digest, RequestKind, TaskName};

@@ -1,6 +1,7 @@
 //! Scores to numbers with a direction: each file holds one measure.
 
 mod amount;
+mod block;
 mod bound;
 mod divergence;
 mod latency;
@@ -10,9 +11,11 @@ mod rows;
 mod timing;
 
 pub use amount::PairedAmounts;
+pub use block::{Block, Figure, Part, ScoredChunks, block, perplexity};
 pub use bound::{KldBound, Likeliest, kld_bound};
-pub use divergence::{DivergenceError, Rows, divergence};
+pub use divergence::{DivergenceError, Rows, divergence, divergence_above};
 pub use latency::PairedTimes;
 pub use likelihood::{Displacement, DocumentTokens, HistogramBin, Likelihood, Quantiles, likelihood};
 pub use paired::{Asymmetry, Paired, asymmetry, paired};
+pub use rows::log_softmax;
 pub use timing::{TimingSummary, ecdf, timing_summary};

@@ -3,11 +3,14 @@
 #![expect(clippy::inline_always, reason = "the whole pass has to be compiled with the wide instructions of its caller")]
 
 use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
 
 /// How many of the likeliest tokens of a row are compared.
 pub(super) const LIKELY: usize = 5;
 /// Numbers that are taken at a time.
 const LANES: usize = 16;
+/// The least x whose eˣ is not taken for 0.
+const LEAST: f64 = -708.0;
 
 /// The likeliest tokens of a row, falling; the first of equals comes first.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -83,7 +86,7 @@ fn exp(x: f64) -> f64 {
         0.5,
         1.0,
     ];
-    let bounded = x.max(-708.0);
+    let bounded = x.max(LEAST);
     let shifted = bounded.mul_add(std::f64::consts::LOG2_E, SHIFTER);
     let n = shifted - SHIFTER;
     let r = n.mul_add(-LN_2_LOW, n.mul_add(-LN_2_HIGH, bounded));
@@ -92,17 +95,55 @@ fn exp(x: f64) -> f64 {
         p = p.mul_add(r, *coefficient);
     }
     let y = p.mul_add(r, 1.0) * f64::from_bits((shifted.to_bits() << 52).wrapping_add(1023 << 52));
-    if x < -708.0 { 0.0 } else { y }
+    if x < LEAST { 0.0 } else { y }
 }
 
-/// Reads the canary's row `p` and the variant's row `q`, of one length. The sums run in a fixed order on every processor.
-pub(super) fn beside(arch: Arch, p: &[f32], q: &[f32]) -> Beside {
-    arch.dispatch(Pass { p, q })
+/// Reads the canary's row `p` and the variant's row `q`, of one length. Tokens whose ln p is not above the floor have no part
+/// in the divergence and the canary's entropy. The sums run in a fixed order on every processor.
+pub(super) fn beside(arch: Arch, p: &[f32], q: &[f32], floor: f64) -> Beside {
+    arch.dispatch(Pass { p, q, floor: floor.max(LEAST) })
 }
 
 struct Pass<'a> {
     p: &'a [f32],
     q: &'a [f32],
+    floor: f64,
+}
+
+/// Turns rows of logits into natural log-probabilities; `false` where a row has no such, since it isn't finite.
+#[must_use]
+pub fn log_softmax(rows: &mut [f32], vocabulary: usize) -> bool {
+    let arch = Arch::new();
+    rows.par_chunks_exact_mut(vocabulary.max(1)).map(|row| arch.dispatch(Normalize { row })).reduce(|| true, |a, b| a && b)
+}
+
+struct Normalize<'a> {
+    row: &'a mut [f32],
+}
+
+impl WithSimd for Normalize<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> bool {
+        let most = self.row.iter().fold(f32::NEG_INFINITY, |most, &x| if x > most { x } else { most });
+        let mut sums = [0.0_f64; LANES];
+        let (chunks, tail) = self.row.as_chunks::<LANES>();
+        for chunk in chunks {
+            for lane in 0..LANES {
+                sums[lane] += exp(f64::from(chunk[lane]) - f64::from(most));
+            }
+        }
+        for (sum, &x) in sums.iter_mut().zip(tail) {
+            *sum += exp(f64::from(x) - f64::from(most));
+        }
+        let finite = self.row.iter().fold(0.0_f32, |sum, &x| sum + x * 0.0) == 0.0;
+        let whole = f64::from(most) + sums.iter().sum::<f64>().ln();
+        for x in self.row.iter_mut() {
+            *x = (f64::from(*x) - whole) as f32;
+        }
+        finite
+    }
 }
 
 impl WithSimd for Pass<'_> {
@@ -114,14 +155,14 @@ impl WithSimd for Pass<'_> {
         let (mut p_best, mut q_best) = (Best::NONE, Best::NONE);
         let ((p_chunks, p_tail), (q_chunks, q_tail)) = (self.p.as_chunks::<LANES>(), self.q.as_chunks::<LANES>());
         for (index, (p, q)) in p_chunks.iter().zip(q_chunks).enumerate() {
-            add(p, q, &mut sums);
+            add((p, q), self.floor, &mut sums);
             p_best.take(index * LANES, p);
             q_best.take(index * LANES, q);
         }
         let (mut p, mut q) = ([f32::NEG_INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
         p[..p_tail.len()].copy_from_slice(p_tail);
         q[..q_tail.len()].copy_from_slice(q_tail);
-        add(&p, &q, &mut sums);
+        add((&p, &q), self.floor, &mut sums);
         p_best.take(p_chunks.len() * LANES, p_tail);
         q_best.take(q_chunks.len() * LANES, q_tail);
         let [kld, p_entropy, q_entropy] = sums.map(|lanes| lanes.iter().sum::<f64>());
@@ -129,14 +170,14 @@ impl WithSimd for Pass<'_> {
     }
 }
 
-/// Adds one stretch to the sums of its lanes. What has no probability adds nothing.
+/// Adds one stretch to the sums of its lanes. What is not above the floor, or has no probability, adds nothing.
 #[inline(always)]
-fn add(p: &[f32; LANES], q: &[f32; LANES], [kld, p_entropy, q_entropy]: &mut [[f64; LANES]; 3]) {
+fn add((p, q): (&[f32; LANES], &[f32; LANES]), floor: f64, [kld, p_entropy, q_entropy]: &mut [[f64; LANES]; 3]) {
     for lane in 0..LANES {
         let (ln_p, ln_q) = (f64::from(p[lane]), f64::from(q[lane]));
         let (p_e, q_e) = (exp(ln_p), exp(ln_q));
-        kld[lane] += if p_e > 0.0 { p_e * (ln_p - ln_q) } else { 0.0 };
-        p_entropy[lane] -= if p_e > 0.0 { p_e * ln_p } else { 0.0 };
+        kld[lane] += if ln_p > floor { p_e * (ln_p - ln_q) } else { 0.0 };
+        p_entropy[lane] -= if ln_p > floor { p_e * ln_p } else { 0.0 };
         q_entropy[lane] -= if q_e > 0.0 { q_e * ln_q } else { 0.0 };
     }
 }
@@ -165,7 +206,7 @@ mod tests {
             let (p, q) = (row(3), row(11));
             let wide = |row: &[f32]| row.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
             let (p64, q64) = (wide(&p), wide(&q));
-            let told = beside(Arch::new(), &p, &q);
+            let told = beside(Arch::new(), &p, &q, f64::NEG_INFINITY);
             let kld: f64 = p64.iter().zip(&q64).map(|(p, q)| p.exp() * (p - q)).sum();
             let entropy = |row: &[f64]| -row.iter().map(|x| x.exp() * x).sum::<f64>();
             assert!((told.kld - kld).abs() < 1e-12, "{length}: {} and {kld}", told.kld);
@@ -178,8 +219,23 @@ mod tests {
     }
 
     #[test]
+    fn a_softmax_of_logits_sums_to_one_and_says_where_it_is_none() {
+        let mut rows: Vec<f32> = (0..66).map(|i| (i * 31 % 17) as f32 * 0.9 - 3.0).collect();
+        let apart = rows[5] - rows[0];
+        assert!(log_softmax(&mut rows, 33));
+        for row in rows.chunks_exact(33) {
+            assert!((row.iter().map(|&x| f64::from(x).exp()).sum::<f64>() - 1.0).abs() < 1e-6);
+        }
+        assert!((rows[5] - rows[0] - apart).abs() < 1e-5, "they keep their distances");
+        rows[40] = f32::NAN;
+        assert!(!log_softmax(&mut rows, 33));
+        rows[40] = f32::INFINITY;
+        assert!(!log_softmax(&mut rows, 33));
+    }
+
+    #[test]
     fn the_first_of_equals_leads_and_short_rows_share_all_they_have() {
-        let told = beside(Arch::new(), &[-1.0, -1.0, f32::NEG_INFINITY], &[-1.0, -2.0, -0.5]);
+        let told = beside(Arch::new(), &[-1.0, -1.0, f32::NEG_INFINITY], &[-1.0, -2.0, -0.5], f64::NEG_INFINITY);
         assert_eq!((told.best[0].ids[0], told.best[1].ids[0]), (0, 2));
         assert!(told.kld.is_finite(), "a token without probability adds nothing");
         assert_eq!(told.best[0].shared(&told.best[0]), 5);

@@ -33,6 +33,7 @@ pub use self::guide::{Enforced, enforce};
 #[cfg(test)]
 pub(super) use self::tests::random_model;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -113,11 +114,19 @@ impl LocalEngine {
     /// The logits after every token of a sequence (at least one token, at most the context): row-major, one row of the
     /// vocabulary a token.
     pub fn logits(&self, ids: &[u32]) -> Result<Vec<f32>, Failure> {
+        self.logits_after(ids, 0..ids.len())
+    }
+
+    /// The logits after some of the tokens of such a sequence, by their places in it.
+    pub fn logits_after(&self, ids: &[u32], places: Range<usize>) -> Result<Vec<f32>, Failure> {
         let context = self.inner.vocabulary.context();
         if ids.is_empty() || ids.len() > context {
             return Err(refused(format!("a sequence of {} tokens doesn't fit a context of 1 to {context}", ids.len())));
         }
-        let span = Span { input: ids.to_vec(), targets: ids.to_vec() };
+        let (Some(input), Some(targets)) = (ids.get(..places.end), ids.get(places)) else {
+            return Err(refused(format!("a sequence of {} tokens has no such places", ids.len())));
+        };
+        let span = Span { input: input.to_vec(), targets: targets.to_vec() };
         let rows = score::raw(&self.inner.decoder, &[span]).pop().unwrap_or_else(|| Ok(Vec::new()));
         rows.map(|rows| rows.concat())
     }
