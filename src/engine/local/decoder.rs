@@ -162,7 +162,9 @@ impl Decoder {
         out.par_chunks_mut(width).zip(tokens).with_min_len(rows::ROWS).try_for_each(|(out, &token)| {
             table.slice(token as usize..token as usize + 1).read(out)?;
             if scale.to_bits() != 1.0_f32.to_bits() {
-                out.iter_mut().for_each(|x| *x *= scale);
+                for x in out {
+                    *x *= scale;
+                }
             }
             Ok::<_, ComputeError>(())
         })?;

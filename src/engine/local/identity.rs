@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use pulp::Arch;
 
 use super::Settings;
-use crate::domain::Identity;
-use crate::weights::Checkpoint;
+use super::rounding::Roundings;
+use crate::domain::{Arithmetic, Device, Identity, KvType};
+use crate::weights::{Activation, Checkpoint, Config, RopeScaling};
 
 /// The tensor library's version, as Cargo.lock has it.
 const CANDLE: &str = "0.11.1";
@@ -31,7 +32,76 @@ pub(super) fn identify(checkpoint: &Checkpoint, settings: &Settings, arch: Arch)
     if let Some(quantizer) = &facts.quantizer {
         details.insert("quantizer".to_owned(), quantizer.clone());
     }
+    let own = parts(checkpoint.config()).into_iter().chain(numbers(checkpoint, settings));
+    details.extend(own.map(|(key, value)| (key.to_owned(), value)));
     facts.identity(format!("local {}", env!("CARGO_PKG_VERSION")), details)
+}
+
+/// What the model's configuration says beside a plain llama; nothing of it is in the weights' digest.
+fn parts(config: &Config) -> Vec<(&'static str, String)> {
+    let mut parts = Vec::new();
+    let mut differs = |key, differs: bool, value: String| {
+        if differs {
+            parts.push((key, value));
+        }
+    };
+    let plain = 1.0 / (config.head_size as f32).sqrt();
+    differs("activation", config.activation != Activation::Silu, "tanh-gelu".to_owned());
+    differs("attention scale", config.attention_scale.to_bits() != plain.to_bits(), config.attention_scale.to_string());
+    differs("attention cap", config.attention_cap.is_some(), config.attention_cap.unwrap_or_default().to_string());
+    differs("logit cap", config.logit_cap.is_some(), config.logit_cap.unwrap_or_default().to_string());
+    differs("embedding scale", config.embedding_scale.to_bits() != 1.0_f32.to_bits(), config.embedding_scale.to_string());
+    differs("rope size", config.rope.size != config.head_size, format!("{} of {}", config.rope.size, config.head_size));
+    differs("rope scaling", config.rope.scaling != RopeScaling::None, scaling(config));
+    let windows: Vec<usize> = config.windows.iter().copied().flatten().collect();
+    differs("window", !windows.is_empty(), window(&windows, config.layers));
+    let experts = config.experts.map(|experts| format!("{} of {}", experts.used, experts.count));
+    differs("experts", experts.is_some(), experts.unwrap_or_default());
+    parts
+}
+
+/// The windows in use: `4096 in 13 of 26 layers`.
+fn window(windows: &[usize], layers: usize) -> String {
+    let same = windows.iter().all(|window| Some(window) == windows.first());
+    let sizes = if same { windows[..windows.len().min(1)].to_vec() } else { windows.to_vec() };
+    let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
+    format!("{} in {} of {layers} layers", sizes.join(", "), windows.len())
+}
+
+/// How rotary frequencies were stretched; many divisors by a digest of what they lead to.
+fn scaling(config: &Config) -> String {
+    let magnitude = config.rope.magnitude;
+    let name = match &config.rope.scaling {
+        RopeScaling::Factors(factors) => {
+            let bytes: Vec<u8> = factors.iter().flat_map(|factor| factor.to_le_bytes()).collect();
+            format!("{} divisors {}", factors.len(), &blake3::hash(&bytes).to_hex()[..12])
+        }
+        other => format!("{other:?}"),
+    };
+    if magnitude.to_bits() == 1.0_f32.to_bits() { name } else { format!("{name}, magnitude {magnitude}") }
+}
+
+/// What is computed in which numbers, and where, beside f32 on the processor.
+fn numbers(checkpoint: &Checkpoint, settings: &Settings) -> Vec<(&'static str, String)> {
+    let Settings { arithmetic, kv, device, .. } = settings;
+    let mut found = Vec::new();
+    if *device != Device::Cpu {
+        found.push(("device", device.to_string()));
+    }
+    if (*arithmetic, *kv) != (Arithmetic::default(), KvType::default()) {
+        let (weights, kv) = (&checkpoint.facts().quantization, kv.name());
+        found.push((
+            "numbers",
+            match arithmetic {
+                Arithmetic::WeightsF32 => format!("weights {weights}, products f32, keys and values {kv}"),
+                Arithmetic::Ggml => format!("weights {weights}, products as in ggml, queries, keys and values {kv}"),
+            },
+        ));
+    }
+    if let Some([keys, values]) = Roundings::new(*kv, *arithmetic, checkpoint.config().head_size).turns() {
+        found.push(("kv rotation", format!("hadamard {keys}, values {values}")));
+    }
+    found
 }
 
 /// The family of vector instructions, with a space behind it; empty where only scalars are sure.
@@ -66,6 +136,50 @@ fn features() -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::weights::{Architecture, Experts, Rope, RopeOrder};
+
+    #[test]
+    fn a_configuration_is_told_where_it_differs_from_a_plain_llama() {
+        let plain = Config {
+            architecture: Architecture::Llama,
+            layers: 4,
+            width: 64,
+            feed_forward: 64,
+            heads: 1,
+            kv_heads: 1,
+            head_size: 64,
+            vocabulary: 10,
+            context: 10,
+            rope: Rope::plain(RopeOrder::Half, 1e4, 64),
+            norm_epsilon: 1e-5,
+            tied: true,
+            activation: Activation::Silu,
+            embedding_scale: 1.0,
+            attention_scale: 0.125,
+            attention_cap: None,
+            logit_cap: None,
+            windows: vec![None; 4],
+            qkv_bias: true,
+            head_norms: false,
+            post_norms: false,
+            experts: None,
+        };
+        assert_eq!(parts(&plain), []);
+        let rope = Rope { size: 32, scaling: RopeScaling::Linear { factor: 2.0 }, magnitude: 1.5, ..plain.rope.clone() };
+        let (windows, experts) = (vec![Some(8), None, Some(8), None], Some(Experts { count: 8, used: 2 }));
+        let other = Config { rope, windows, experts, attention_cap: Some(50.0), ..plain };
+        let told: Vec<String> = parts(&other).iter().map(|(key, value)| format!("{key}: {value}")).collect();
+        let expected = [
+            "attention cap: 50",
+            "rope size: 32 of 64",
+            "rope scaling: Linear { factor: 2.0 }, magnitude 1.5",
+            "window: 8 in 2 of 4 layers",
+            "experts: 2 of 8",
+        ];
+        assert_eq!(told, expected);
+    }
+
     #[test]
     fn the_recorded_candle_version_is_the_one_in_the_lock_file() {
         let lock = include_str!("../../../Cargo.lock").replace("\r\n", "\n");

@@ -97,7 +97,9 @@ impl Rounding {
                 }
                 step *= 2;
             }
-            part.iter_mut().for_each(|x| *x *= scale);
+            for x in part {
+                *x *= scale;
+            }
         }
     }
 }
@@ -123,7 +125,9 @@ fn to_q8_0(block: &mut [f32; BLOCK]) {
     let scale = most / 127.0;
     let inverse = if scale == 0.0 { 0.0 } else { 1.0 / scale };
     let stored = to_f16(scale);
-    block.iter_mut().for_each(|x| *x = (*x * inverse).round() * stored);
+    for x in block {
+        *x = (*x * inverse).round() * stored;
+    }
 }
 
 /// 4 bits a value and a half-precision scale by which the value farthest from zero becomes −8.
