@@ -5,8 +5,8 @@ use std::path::Path;
 use serde_json::Value as Json;
 use tokenizers::Tokenizer;
 
-use super::WeightsError;
 use super::gguf::{Header, Value};
+use super::{WeightsError, vocabulary};
 
 /// The key for end tokens where there are more than GGUF has roles for.
 pub(super) const END_TOKENS: &str = "quantgate.end_token_ids";
@@ -55,10 +55,7 @@ impl Special {
 
     /// Gathers the roles from GGUF metadata.
     pub(super) fn from_header(path: &Path, header: &Header, tokenizer: &Tokenizer) -> Result<Self, WeightsError> {
-        let id = |name: &str| {
-            let value = header.get(&format!("tokenizer.ggml.{name}_token_id")).and_then(Value::integer);
-            value.and_then(|id| u32::try_from(id).ok())
-        };
+        let id = |name: &str| vocabulary::role(header, name);
         let mut eos: Vec<u32> = ["eos", "eot", "eom"].iter().filter_map(|name| id(name)).collect();
         if let Some(Value::Array(array)) = header.get(END_TOKENS) {
             eos.extend(array.integers().into_iter().flatten().filter_map(|id| u32::try_from(id).ok()));

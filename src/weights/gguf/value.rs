@@ -96,6 +96,13 @@ impl Array {
         let width = self.element.width()?;
         self.bytes.chunks_exact(width).map(|raw| Value::number(self.element, raw)?.integer()).collect()
     }
+
+    /// Its numbers as reals, whole ones too; none where it holds something else.
+    pub(in crate::weights) fn reals(&self) -> Option<Vec<f64>> {
+        let width = self.element.width()?;
+        let real = |value: Value| value.real().or_else(|| value.integer().map(|integer| integer as f64));
+        self.bytes.chunks_exact(width).map(|raw| real(Value::number(self.element, raw)?)).collect()
+    }
 }
 
 /// A metadata value.

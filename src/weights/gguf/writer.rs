@@ -183,4 +183,10 @@ impl Array {
         let bytes = integers.iter().flat_map(|integer| integer.to_le_bytes()).collect();
         Self { element: Kind::I32, count: integers.len() as u64, bytes }
     }
+
+    /// An array of 32-bit real numbers.
+    pub(in crate::weights) fn of_reals(reals: &[f32]) -> Self {
+        let bytes = reals.iter().flat_map(|real| real.to_le_bytes()).collect();
+        Self { element: Kind::F32, count: reals.len() as u64, bytes }
+    }
 }
