@@ -138,6 +138,8 @@ impl Cache {
     pub(super) fn pass(&mut self, pages: usize) {
         let length = pages * self.heads.page();
         if self.passing.keys.len() < length {
+            // The old one goes first: both together would be more than is needed.
+            self.passing = Arena::default();
             self.passing = Arena::new(length);
         }
     }

@@ -161,12 +161,16 @@ impl Vocabulary {
         self.checkpoint.special().eos.contains(&token)
     }
 
-    /// The special token that a text spells, if it does: such a text never appears in decoded answers.
-    pub(super) fn special(&self, text: &str) -> Option<u32> {
+    /// The tokens of a text with special tokens in it, if it has any: decoded answers never show them.
+    pub(super) fn special(&self, text: &str) -> Option<Vec<u32>> {
         let tokenizer = self.checkpoint.tokenizer();
-        let id = tokenizer.token_to_id(text)?;
         let known = tokenizer.get_added_tokens_decoder();
-        known.get(&id).is_some_and(|token| token.special).then_some(id)
+        let special = |id: &u32| known.get(id).is_some_and(|token| token.special);
+        if let Some(id) = tokenizer.token_to_id(text).filter(special) {
+            return Some(vec![id]);
+        }
+        let ids = self.ids(text, false).ok()?;
+        ids.iter().any(special).then_some(ids)
     }
 }
 

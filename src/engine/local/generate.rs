@@ -1,128 +1,54 @@
-//! Text generation: prompts read together, answers written together, each by its own rules and random stream.
+//! Text generation: answers written side by side, each by its own rules and random stream; where one ends, the next prompt
+//! takes its place at once.
+
+use std::collections::VecDeque;
 
 use rayon::prelude::*;
 
-use super::cache::{PAGE, Piece, Write};
+use super::cache::{PAGE, Write};
 use super::decoder::Decoder;
-use super::encode::{Vocabulary, failed, not_a_number};
-use super::forest::{Block, Forest, Pass};
+use super::encode::{Vocabulary, failed};
+use super::forest::{Block, Full, Pass, Sequence, append};
 use super::guide::Guide;
+use super::live::{Live, Prompt};
+use super::memory::Memory;
 use super::product::ComputeError;
-use super::sampler::Chooser;
-use super::score::BUDGET;
-use crate::domain::{Answer, Finish, Generation};
+use crate::domain::Answer;
 use crate::engine::Failure;
 
 /// Answers that are written at a time.
 const TOGETHER: usize = 256;
-/// Bytes that the keys and values of answers written at a time may take.
-const CACHE_BYTES: usize = 512 << 20;
-
-/// A prompt to answer.
-pub(super) struct Prompt<'a> {
-    /// Its tokens; shorter than the context.
-    pub tokens: Vec<u32>,
-    /// How to answer.
-    pub generation: &'a Generation,
-    /// What holds the answer to its constraint; taken when the answer is written.
-    pub guide: Option<Guide>,
-}
-
-/// An answer being written.
-struct Live<'a> {
-    /// Which prompt it answers.
-    index: usize,
-    generation: &'a Generation,
-    /// Stop texts that are special tokens.
-    stop_tokens: Vec<u32>,
-    chooser: Chooser,
-    guide: Option<Guide>,
-    /// Most tokens.
-    limit: usize,
-    /// The keys so far.
-    pieces: Vec<Piece>,
-    /// Tokens of the prompt.
-    read: usize,
-    tokens: Vec<u32>,
-    done: Option<Result<Answer, Failure>>,
-}
 
 /// Answers every prompt, in order.
-pub(super) fn generate(decoder: &Decoder, vocabulary: &Vocabulary, prompts: &mut [Prompt<'_>]) -> Vec<Result<Answer, Failure>> {
-    let mut order: Vec<usize> = (0..prompts.len()).collect();
-    let longest = |index: &usize| (prompts[*index].generation.max_tokens, prompts[*index].tokens.len());
-    order.sort_by_key(|index| std::cmp::Reverse(longest(index)));
+pub(super) fn generate(
+    decoder: &Decoder,
+    memory: &mut Memory,
+    vocabulary: &Vocabulary,
+    prompts: Vec<Prompt<'_>>,
+) -> Vec<Result<Answer, Failure>> {
     let mut answers: Vec<Result<Answer, Failure>> = prompts.iter().map(|_| Err(failed("not answered".into()))).collect();
-    let mut rest = &order[..];
-    while !rest.is_empty() {
-        let (mut forest, mut ends, mut bytes) = (Forest::default(), Vec::new(), 0);
-        for &index in rest {
-            let Prompt { tokens, generation, .. } = &prompts[index];
-            let room = (tokens.len() + generation.max_tokens).min(vocabulary.context());
-            bytes += room.div_ceil(PAGE) * decoder.page_bytes();
-            let full = forest.len() + tokens.len() > 2 * BUDGET || ends.len() == TOGETHER || bytes > CACHE_BYTES;
-            if !ends.is_empty() && full {
-                break;
+    let mut waiting: Vec<Live<'_>> =
+        prompts.into_iter().enumerate().map(|(index, prompt)| Live::new(vocabulary, index, prompt)).collect();
+    // Longest answers first, so that the last one isn't alone for long; among equals, neighbours share beginnings.
+    waiting.sort_by(|a, b| b.limit.cmp(&a.limit).then_with(|| a.ids.cmp(&b.ids)));
+    let mut desk = Desk { memory, waiting: waiting.into(), live: Vec::new(), ended: Vec::new() };
+    while !desk.waiting.is_empty() || !desk.live.is_empty() {
+        let mut pass = desk.lay_out();
+        let Desk { memory, live, .. } = &mut desk;
+        let read = beside(live, || memory.run(decoder, &mut pass)).and_then(|states| {
+            desk.settle();
+            desk.read(decoder, vocabulary, (&pass, &states))
+        });
+        if let Err(error) = read {
+            for live in &mut desk.live {
+                live.done.get_or_insert_with(|| Err(failed(error.to_string())));
             }
-            ends.extend(forest.insert(tokens).last());
         }
-        let (batch, others) = rest.split_at(ends.len());
-        rest = others;
-        let live = batch.iter().map(|&index| Live::new(vocabulary, index, &mut prompts[index])).collect();
-        if let Err(error) = write(decoder, vocabulary, (&forest, &ends), live, &mut answers) {
-            for &index in batch {
-                answers[index] = Err(failed(error.to_string()));
-            }
+        for (index, answer) in desk.retire() {
+            answers[index] = answer;
         }
     }
     answers
-}
-
-/// Writes the answers of one batch, whose prompts end at `ends` of the forest.
-fn write(
-    decoder: &Decoder,
-    vocabulary: &Vocabulary,
-    (forest, ends): (&Forest, &[u32]),
-    mut live: Vec<Live<'_>>,
-    answers: &mut [Result<Answer, Failure>],
-) -> Result<(), ComputeError> {
-    let mut layout = forest.layout(0);
-    let mut next = layout.pages;
-    let mut cache = decoder.cache(next + live.iter().map(|live| live.limit.div_ceil(PAGE)).sum::<usize>());
-    let mut wanted: Vec<u32> = ends.iter().map(|&end| layout.row(end)).collect();
-    let rows = wanted.clone();
-    wanted.sort_unstable();
-    wanted.dedup();
-    let mut states_of: Vec<usize> = rows.iter().map(|row| wanted.partition_point(|w| w < row)).collect();
-    layout.pass.wanted = wanted;
-    for (live, &end) in live.iter_mut().zip(ends) {
-        live.pieces = layout.pieces(end);
-    }
-    let mut states = beside(&mut live, || decoder.states(&layout.pass, &mut cache))?;
-    loop {
-        let length = decoder.vocabulary();
-        decoder.logits(&states, |first, logits| {
-            let block = first..first + logits.len() / length;
-            live.par_iter_mut().zip(&states_of).for_each(|(live, state)| {
-                if block.contains(state) {
-                    live.done = live.take(vocabulary, &logits[(state - first) * length..][..length]);
-                }
-            });
-        })?;
-        live.retain_mut(|live| match live.done.take() {
-            Some(answer) => {
-                answers[live.index] = answer;
-                false
-            }
-            None => true,
-        });
-        if live.is_empty() {
-            return Ok(());
-        }
-        let pass = step(&mut live, &mut next);
-        states_of = (0..live.len()).collect();
-        states = beside(&mut live, || decoder.states(&pass, &mut cache))?;
-    }
 }
 
 /// Computes the masks of constrained answers while the decoder computes what they are for.
@@ -134,89 +60,181 @@ fn beside<T: Send>(live: &mut [Live<'_>], compute: impl FnOnce() -> T + Send) ->
     rayon::join(compute, || guides.par_iter_mut().for_each(|guide| guide.look())).0
 }
 
-/// The pass that reads the last token of every answer.
-fn step(live: &mut [Live<'_>], next: &mut usize) -> Pass {
-    let mut pass = Pass { wanted: (0..live.len() as u32).collect(), ..Pass::default() };
-    for (row, live) in live.iter_mut().enumerate() {
-        let written = live.tokens.len() - 1;
-        if written.is_multiple_of(PAGE) {
-            live.pieces.push(Piece { page: *next, len: 0 });
-            *next += 1;
-        }
-        let own = live.pieces.last_mut().expect("a page was just added or is in use");
-        pass.writes.push(Write { page: own.page, lane: own.len, row, count: 1 });
-        own.len += 1;
-        let start = live.read + written;
-        pass.tokens.push(live.tokens[written]);
-        pass.positions.push(start as u32);
-        pass.blocks.push(Block { row, rows: 1, start, pieces: live.pieces.clone() });
-    }
-    pass
+/// Answers under way and prompts that wait.
+struct Desk<'a, 'b> {
+    memory: &'b mut Memory,
+    waiting: VecDeque<Live<'a>>,
+    /// In the order in which they came.
+    live: Vec<Live<'a>>,
+    /// Those that can't go on.
+    ended: Vec<Live<'a>>,
 }
 
-impl<'a> Live<'a> {
-    /// An answer without tokens.
-    fn new(vocabulary: &Vocabulary, index: usize, prompt: &mut Prompt<'a>) -> Self {
-        let read = prompt.tokens.len();
-        Self {
-            index,
-            generation: prompt.generation,
-            stop_tokens: prompt.generation.stop.iter().filter_map(|stop| vocabulary.special(stop)).collect(),
-            chooser: Chooser::new(prompt.generation),
-            guide: prompt.guide.take(),
-            limit: prompt.generation.max_tokens.clamp(1, vocabulary.context() - read),
-            pieces: Vec::new(),
-            read,
-            tokens: Vec::new(),
-            done: None,
+impl<'a> Desk<'a, '_> {
+    /// The next pass: the last token of every answer, and as much of prompts as there is room for.
+    fn lay_out(&mut self) -> Pass {
+        let mut pass = Pass::default();
+        loop {
+            self.memory.forest.begin();
+            self.steps(&mut pass);
+            let _: Result<(), Full> = self.fills(&mut pass);
+            if !pass.tokens.is_empty() || self.live.is_empty() && self.waiting.is_empty() {
+                break;
+            }
+            // Several have begun, and none can go on.
+            self.put_back();
         }
+        pass.wanted = self.live.iter().filter_map(|live| live.row).collect();
+        if pass.wanted.is_empty() && !pass.tokens.is_empty() {
+            // Only a pass whose states are looked at is computed.
+            pass.wanted.push(pass.tokens.len() as u32 - 1);
+        }
+        pass
     }
 
-    /// Chooses the next token; returns the answer where that ends it.
-    fn take(&mut self, vocabulary: &Vocabulary, logits: &[f32]) -> Option<Result<Answer, Failure>> {
-        let mask = match self.guide.as_mut().map(Guide::mask).transpose() {
-            Ok(mask) => mask,
-            Err(failure) => return Some(Err(failure)),
-        };
-        let Some(token) = self.chooser.next(logits, mask) else { return Some(Err(not_a_number())) };
-        if self.stop_tokens.contains(&token) {
-            return Some(self.finish(vocabulary, Finish::Stop));
-        }
-        if vocabulary.ends(token) {
-            return Some(self.finish(vocabulary, Finish::End));
-        }
-        self.tokens.push(token);
-        if let Some(guide) = &mut self.guide {
-            match guide.accept(token) {
-                Ok(()) if guide.is_complete() => return Some(self.finish(vocabulary, Finish::End)),
-                Ok(()) => {}
-                Err(failure) => return Some(Err(failure)),
+    /// The last token of every answer; where there is no page for one, the youngest makes room.
+    fn steps(&mut self, pass: &mut Pass) {
+        let mut index = 0;
+        while index < self.live.len() {
+            if self.live[index].filled < self.live[index].together || self.step(index, pass).is_ok() {
+                index += 1;
+            } else {
+                self.put_back();
             }
         }
-        if !self.generation.stop.is_empty() {
-            match vocabulary.text(&self.tokens) {
-                Ok(text) if cut(&text, &self.generation.stop).is_some() => return Some(self.finish(vocabulary, Finish::Stop)),
-                Ok(_) => {}
-                Err(failure) => return Some(Err(failure)),
+    }
+
+    /// Prompts, as far as there is room: those that were begun, then new ones.
+    fn fills(&mut self, pass: &mut Pass) -> Result<(), Full> {
+        for index in 0..self.live.len() {
+            if self.live[index].filled < self.live[index].together {
+                self.fill(index, pass)?;
             }
         }
-        (self.tokens.len() >= self.limit).then(|| self.finish(vocabulary, Finish::Length))
-    }
-
-    /// The answer so far.
-    fn finish(&mut self, vocabulary: &Vocabulary, finish: Finish) -> Result<Answer, Failure> {
-        let mut text = match &self.guide {
-            Some(guide) => guide.text(),
-            None => vocabulary.text(&self.tokens)?,
-        };
-        if let Some(end) = cut(&text, &self.generation.stop) {
-            text.truncate(end);
+        while let Some(next) = self.admitted(pass) {
+            self.live.push(next);
+            self.fill(self.live.len() - 1, pass)?;
         }
-        Ok(Answer::Text { text, tokens: std::mem::take(&mut self.tokens), finish })
+        Ok(())
     }
-}
 
-/// Where the first of the stop texts begins.
-fn cut(text: &str, stop: &[String]) -> Option<usize> {
-    stop.iter().filter(|stop| !stop.is_empty()).filter_map(|stop| text.find(stop.as_str())).min()
+    /// The next prompt, where there is room for it.
+    fn admitted(&mut self, pass: &Pass) -> Option<Live<'a>> {
+        if self.live.len() == TOGETHER || pass.tokens.len() >= self.memory.limits.tokens {
+            return None;
+        }
+        let next = self.waiting.front()?;
+        let known = self.memory.forest.walk(&next.ids, next.together - 1).len();
+        // Beside its own pages one more for each answer, which will want it soon; what this pass added isn't held yet.
+        let added = pass.writes.len() + self.live.len() + 1;
+        let room = (next.together - known).div_ceil(PAGE) + added <= self.memory.forest.available();
+        if room || self.live.is_empty() { self.waiting.pop_front() } else { None }
+    }
+
+    /// Sends the youngest answer back to wait: its tokens are read again later, to the same numbers. One that was alone ends
+    /// where all the memory doesn't hold it.
+    fn put_back(&mut self) {
+        let Some(mut youngest) = self.live.pop() else { return };
+        self.let_go(&mut youngest);
+        (youngest.together, youngest.filled, youngest.row) = (youngest.ids.len(), 0, None);
+        if !self.live.is_empty() {
+            return self.waiting.push_front(youngest);
+        }
+        self.memory.forest.clear();
+        let tokens = youngest.ids.len();
+        if self.memory.limits.fits(tokens) {
+            self.waiting.push_front(youngest);
+        } else {
+            youngest.done = Some(Err(self.memory.limits.refusal(tokens, "a prompt with its answer")));
+            self.ended.push(youngest);
+        }
+    }
+
+    /// Gives back what an answer held.
+    fn let_go(&mut self, live: &mut Live<'_>) {
+        self.memory.forest.release(&std::mem::take(&mut live.path));
+        self.memory.forest.give(&mut live.own);
+        live.pieces = Vec::new();
+    }
+
+    /// Reads as much of a prompt as the pass has room for.
+    fn fill(&mut self, index: usize, pass: &mut Pass) -> Result<(), Full> {
+        let live = &mut self.live[index];
+        let forest = &mut self.memory.forest;
+        let room = self.memory.limits.tokens.saturating_sub(pass.tokens.len()).max(1);
+        let known = forest.touch(&live.ids[..live.together], live.together - 1);
+        let end = live.together.min(known + room);
+        let whole = end == live.together;
+        let sequence = Sequence { tokens: &live.ids[..end], wanted: if whole { end - 1 } else { end }, lasting: end };
+        let path = forest.insert_lasting(sequence, pass)?;
+        live.filled = end;
+        live.row = forest.rows(&path).next().filter(|_| whole);
+        Ok(())
+    }
+
+    /// Reads the last token of an answer.
+    fn step(&mut self, index: usize, pass: &mut Pass) -> Result<(), Full> {
+        let live = &mut self.live[index];
+        let lane = (live.filled - live.together) % PAGE;
+        if lane == 0 {
+            live.own.push(self.memory.forest.take()?);
+        }
+        let page = *live.own.last().expect("a page was just added or is in use");
+        if lane == 0 {
+            append(&mut live.pieces, page, 1);
+        } else {
+            live.pieces.last_mut().expect("the page is in use").len += 1;
+        }
+        let row = pass.tokens.len();
+        pass.tokens.push(live.ids[live.filled]);
+        pass.positions.push(live.filled as u32);
+        pass.writes.push(Write { page, lane, row, count: 1 });
+        pass.blocks.push(Block { row, rows: 1, start: live.filled, pieces: live.pieces.clone() });
+        live.filled += 1;
+        live.row = Some(row as u32);
+        Ok(())
+    }
+
+    /// Holds the prompts that the pass has read, now that their keys are known.
+    fn settle(&mut self) {
+        let forest = &mut self.memory.forest;
+        for live in &mut self.live {
+            if live.own.is_empty() && live.path.len() < live.filled {
+                let path = forest.walk(&live.ids[..live.filled], live.filled);
+                forest.hold(&path);
+                forest.release(&std::mem::replace(&mut live.path, path));
+                live.pieces = forest.pieces(&live.path);
+            }
+        }
+    }
+
+    /// Chooses the next token of every answer that the pass was for.
+    fn read(&mut self, decoder: &Decoder, vocabulary: &Vocabulary, pass: (&Pass, &[f32])) -> Result<(), ComputeError> {
+        let (Pass { wanted, .. }, states) = pass;
+        let length = decoder.vocabulary();
+        decoder.logits(states, |first, logits| {
+            let rows = &wanted[first..first + logits.len() / length];
+            self.live.par_iter_mut().for_each(|live| {
+                let Some(Ok(at)) = live.row.map(|row| rows.binary_search(&row)) else { return };
+                live.row = None;
+                live.done = live.take(vocabulary, &logits[at * length..][..length]);
+            });
+        })
+    }
+
+    /// Takes out what is done, by the prompts' numbers.
+    fn retire(&mut self) -> Vec<(usize, Result<Answer, Failure>)> {
+        let live = std::mem::take(&mut self.live).into_iter().chain(std::mem::take(&mut self.ended));
+        let mut done = Vec::new();
+        for mut live in live {
+            match live.done.take() {
+                Some(answer) => {
+                    self.let_go(&mut live);
+                    done.push((live.index, answer));
+                }
+                None => self.live.push(live),
+            }
+        }
+        done
+    }
 }

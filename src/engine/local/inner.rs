@@ -1,13 +1,16 @@
 //! What a local engine is made of, and the way of a batch through it: requests to sequences, scores and texts to answers.
 
 use std::ops::Range;
+use std::sync::{Mutex, MutexGuard};
 
 use rayon::prelude::*;
 
 use super::decoder::Decoder;
 use super::encode::{Span, Vocabulary, failed, refused};
-use super::generate::{self, Prompt};
+use super::generate;
 use super::guide::{Guide, Guides};
+use super::live::Prompt;
+use super::memory::Memory;
 use super::score::{self, TokenScore};
 
 use crate::domain::{Answer, Generation, Identity, OptionScore, Request};
@@ -20,6 +23,7 @@ pub(super) type Answers<T> = Vec<Result<T, Failure>>;
 /// What an engine is made of.
 pub(super) struct Inner {
     pub(super) decoder: Decoder,
+    pub(super) memory: Mutex<Memory>,
     pub(super) vocabulary: Vocabulary,
     pub(super) template: Option<ChatTemplate>,
     pub(super) identity: Identity,
@@ -37,19 +41,32 @@ enum Work<'a> {
 }
 
 impl Inner {
+    /// What is remembered; one call at a time has it.
+    pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(|poisoned| {
+            // A call that broke off may have left it half written.
+            let mut memory = poisoned.into_inner();
+            *memory = Memory::new(&self.decoder, memory.limits);
+            self.memory.clear_poison();
+            memory
+        })
+    }
+
     /// Answers every request: all scores together, then all texts.
     pub(super) fn answer(&self, requests: &[Request]) -> Answers<Answer> {
         let work: Vec<Result<Work<'_>, Failure>> = requests.par_iter().map(|request| self.prepare(request)).collect();
-        let (mut spans, mut prompts) = (Vec::new(), Vec::new());
+        let (mut spans, mut owners, mut prompts) = (Vec::new(), Vec::new(), Vec::new());
         let mut waiting = Vec::with_capacity(work.len());
-        for work in work {
+        for (owner, work) in (0_u32..).zip(work) {
             waiting.push(work.map(|work| match work {
                 Work::Options(own, options) => {
+                    owners.extend(own.iter().map(|_| owner));
                     spans.extend(own);
                     Waiting::Options(options)
                 }
                 Work::Document(own, text) => {
                     let count = own.len();
+                    owners.extend(own.iter().map(|_| owner));
                     spans.extend(own);
                     Waiting::Document(text, count)
                 }
@@ -59,8 +76,11 @@ impl Inner {
                 }
             }));
         }
-        let mut scores = score::score(&self.decoder, &spans).into_iter();
-        let mut texts = generate::generate(&self.decoder, &self.vocabulary, &mut prompts).into_iter();
+        let work = score::Work { spans: &spans, owners: &owners, growing: false };
+        let mut memory = self.memory();
+        let mut scores = score::score(&self.decoder, &mut memory, work).into_iter();
+        let mut texts = generate::generate(&self.decoder, &mut memory, &self.vocabulary, prompts).into_iter();
+        drop(memory);
         let missing = || Err(failed("an answer is missing".into()));
         let mut collect = |waiting: Waiting<'_>| match waiting {
             Waiting::Options(options) => choice(&mut scores, options),
@@ -102,13 +122,20 @@ impl Inner {
 
     /// The distributions of every passage; a document that is longer than the context goes through rolling windows.
     pub(super) fn distributions(&self, passages: &[Passage]) -> Answers<Distribution> {
-        let windows = |passage: &Passage| Ok(within(self.vocabulary.windows(&passage.text)?, &passage.rows));
-        let windows: Vec<_> = passages.par_iter().map(windows).collect();
-        let valid: Vec<Span> = windows.iter().flatten().flatten().cloned().collect();
-        let mut rows = score::distributions(&self.decoder, &valid).into_iter();
+        let windows = |passage: &Passage| {
+            let windows = self.vocabulary.windows(&passage.text)?;
+            let growing = windows.iter().map(|window| window.targets.len()).sum::<usize>() > passage.rows.end;
+            Ok((within(windows, &passage.rows), growing))
+        };
+        let windows: Vec<Result<(Vec<Span>, bool), Failure>> = passages.par_iter().map(windows).collect();
+        // Where a passage ends before its document does, the next one begins with it.
+        let growing = windows.iter().flatten().any(|(_, growing)| *growing);
+        let valid: Vec<Span> = windows.iter().flatten().flat_map(|(windows, _)| windows).cloned().collect();
+        let work = score::Work { spans: &valid, owners: &[], growing };
+        let mut rows = score::distributions(&self.decoder, &mut self.memory(), work).into_iter();
         let vocabulary = self.decoder.vocabulary();
-        let finish = |windows: Result<Vec<Span>, Failure>| {
-            let windows = windows?;
+        let finish = |windows: Result<(Vec<Span>, bool), Failure>| {
+            let (windows, _) = windows?;
             // All of them are taken before a failure is looked at: the next document's come after.
             let own: Vec<_> = rows.by_ref().take(windows.len()).collect();
             let tokens: Vec<u32> = windows.into_iter().flat_map(|window| window.targets).collect();

@@ -1,10 +1,11 @@
 //! The in-process engine: one decoder of our own for all families of models, for every request kind.
 //!
-//! Requests become token sequences (`encode`, the chat template), sequences with equal beginnings become one forest (`forest`),
-//! a forest becomes passes through the decoder (`decoder` over `layer`s: `product`, `remember` with `rope` and `rounding`,
-//! `attention` over the `cache`, `feed_forward` with its `experts`, `rows` and `lanes` for what goes number by number), and final
-//! states become scores (`score`) or text (`generate`, `sampler`, held to a constraint by `guide`). Each row's numbers are one
-//! fixed sequence of operations on its own past, so that an answer is the same to the last bit whatever it is computed with.
+//! Requests become token sequences (`encode`, the chat template), sequences with equal beginnings become one forest (`forest`)
+//! that outlives calls within a bounded `memory`, what is new of it becomes passes (`plan`) through the decoder (`decoder` over
+//! `layer`s: `product`, `remember` with `rope` and `rounding`, `attention` over the `cache`, `feed_forward` with its `experts`,
+//! `rows` and `lanes` for what goes number by number), and final states become scores (`score`) or text (`generate`, `live`,
+//! `sampler`, held to a constraint by `guide`). Each row's numbers are one fixed sequence of operations on its own past, so that
+//! an answer is the same to the last bit whatever it is computed with.
 
 mod attention;
 mod cache;
@@ -19,8 +20,13 @@ mod identity;
 mod inner;
 mod lanes;
 mod layer;
+mod live;
+mod memory;
+mod plan;
 mod product;
 mod remember;
+#[cfg(test)]
+mod remembering;
 mod rope;
 mod rounding;
 mod rows;
@@ -34,7 +40,7 @@ pub use self::guide::{Enforced, enforce};
 pub(super) use self::tests::random_model;
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
 
@@ -42,6 +48,7 @@ use self::decoder::Decoder;
 use self::encode::{Span, Vocabulary, failed, refused};
 use self::guide::Guides;
 use self::inner::{Answers, Inner};
+use self::memory::{Limits, Memory};
 
 use super::template::ChatTemplate;
 use super::{BoxFuture, Capabilities, Distribution, Engine, Extent, Failure, Lane, Passage, Reply};
@@ -108,7 +115,10 @@ impl LocalEngine {
         let template = template.transpose().map_err(|error| LoadError::Template(error.to_string()))?;
         let identity = identity::identify(&checkpoint, settings, decoder.arch());
         let vocabulary = Vocabulary::new(&checkpoint);
-        Ok(Self { inner: Arc::new(Inner { decoder, vocabulary, template, identity, guides: Guides::default() }) })
+        let limits = Limits::of(&decoder, checkpoint.config(), settings.memory);
+        let memory = Mutex::new(Memory::new(&decoder, limits));
+        let guides = Guides::default();
+        Ok(Self { inner: Arc::new(Inner { decoder, memory, vocabulary, template, identity, guides }) })
     }
 
     /// The logits after every token of a sequence (at least one token, at most the context): row-major, one row of the
@@ -127,7 +137,7 @@ impl LocalEngine {
             return Err(refused(format!("a sequence of {} tokens has no such places", ids.len())));
         };
         let span = Span { input: input.to_vec(), targets: targets.to_vec() };
-        let rows = score::raw(&self.inner.decoder, &[span]).pop().unwrap_or_else(|| Ok(Vec::new()));
+        let rows = score::logits(&self.inner.decoder, &mut self.inner.memory(), &[span]).pop().unwrap_or_else(|| Ok(Vec::new()));
         rows.map(|rows| rows.concat())
     }
 
