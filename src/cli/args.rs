@@ -84,6 +84,10 @@ pub(super) struct RunArgs {
     /// Samples of a batch of the in-process engine
     #[arg(long, env = "QUANTGATE_BATCH", value_name = "N", default_value = "128", value_parser = at_least_one)]
     pub(super) batch: usize,
+    /// Memory that each subject in this process may take beside its model's own, as in 2GB or 512MiB: what it remembers of
+    /// prompts, and what it computes with [default: 512MiB]
+    #[arg(long, env = "QUANTGATE_MEMORY", value_name = "SIZE", value_parser = size)]
+    pub(super) memory: Option<u64>,
     /// Ask for every answer again, also for those that are kept from earlier runs of the same models
     #[arg(long, env = "QUANTGATE_FRESH", value_parser = clap::builder::FalseyValueParser::new())]
     pub(super) fresh: bool,
@@ -250,6 +254,10 @@ pub(super) struct DoctorArgs {
     /// The folder that quantized variants are kept in
     #[arg(long, env = "QUANTGATE_CACHE", value_name = "DIR")]
     pub(super) cache: Option<PathBuf>,
+    /// Memory that each subject in this process may take beside its model's own, as in 2GB or 512MiB: what it remembers of
+    /// prompts, and what it computes with [default: 512MiB]
+    #[arg(long, env = "QUANTGATE_MEMORY", value_name = "SIZE", value_parser = size)]
+    pub(super) memory: Option<u64>,
     /// JSON in place of lines
     #[arg(long)]
     pub(super) json: bool,
@@ -272,6 +280,25 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("must be at least 1".to_owned()),
         Ok(count) => Ok(count),
         Err(fault) => Err(fault.to_string()),
+    }
+}
+
+/// Reads a number of bytes with its unit: of thousands (kB, MB, GB) or of 1024 (KiB, MiB, GiB; K, M, G).
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_alphabetic() || c == ' ');
+    let unit: u64 = match text[digits.len()..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kb" => 1_000,
+        "mb" => 1_000_000,
+        "gb" => 1_000_000_000,
+        "k" | "kib" => 1 << 10,
+        "m" | "mib" => 1 << 20,
+        "g" | "gib" => 1 << 30,
+        other => return Err(format!("there is no unit `{other}`: there are kB, MB, GB, KiB, MiB and GiB")),
+    };
+    match digits.parse::<f64>() {
+        Ok(number) if number.is_finite() && number > 0.0 => Ok((number * unit as f64) as u64),
+        _ => Err("must be a size above nothing, as in 2GB".to_owned()),
     }
 }
 

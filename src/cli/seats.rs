@@ -13,7 +13,7 @@ use crate::domain::{ApiSpec, EngineSpec, Subject};
 use crate::engine::api::{Access, ApiEngine};
 use crate::engine::scripted::ScriptedEngine;
 use crate::engine::server::Managed;
-use crate::engine::{self, Engine};
+use crate::engine::{self, Engine, Surroundings};
 use crate::plan::Plan;
 use crate::runner::Seat;
 
@@ -77,7 +77,8 @@ fn open(plan: &Plan, subject: &Subject) -> Result<Arc<dyn Engine>, Failure> {
         bar.set_length(all);
         bar.set_position(done);
     };
-    let opened = engine::open(subject, &plan.subjects[0], &plan.root, &plan.cache, &mut advance);
+    let around = Surroundings { root: &plan.root, cache: &plan.cache, memory: plan.memory };
+    let opened = engine::open(subject, &plan.subjects[0], around, &mut advance);
     bar.finish_and_clear();
     opened.map_err(|fault| Failure { hint: fault.hint().map(str::to_owned), ..Failure::usage(chain(&fault)) })
 }

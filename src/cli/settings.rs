@@ -17,6 +17,7 @@ pub(super) fn overrides(args: &RunArgs) -> Overrides {
         limit: args.limit,
         reports: args.reports.clone(),
         cache: args.cache.clone(),
+        memory: args.memory,
         ..Overrides::default()
     }
 }
@@ -36,6 +37,10 @@ pub(super) fn table(args: &RunArgs, given: &ArgMatches, plan: &Plan) -> String {
         ("concurrency", args.concurrency.map_or_else(|| "as each engine says".to_owned(), |n| n.to_string())),
         ("threads", args.threads.unwrap_or(cores).to_string()),
         ("batch", args.batch.to_string()),
+        (
+            "memory",
+            args.memory.map_or_else(|| "512 MiB a local subject".to_owned(), |bytes| format!("{bytes} bytes a local subject")),
+        ),
         ("fresh", args.fresh.to_string()),
         ("no_progress", args.no_progress.to_string()),
         ("repeats", repeats(&plan.subjects)),

@@ -11,7 +11,7 @@ pub mod server;
 pub mod store;
 mod template;
 
-pub use open::{OpenError, open};
+pub use open::{OpenError, Surroundings, open};
 pub use reply::{Failure, Headroom, Reply, RetryClass};
 
 use std::future::Future;

@@ -82,18 +82,28 @@ impl OpenError {
     }
 }
 
-/// Opens a subject. Relative paths start from `root`; models quantized from the `canary` are kept in `cache`, named by the
-/// canary's content, the recipe and the quantizer, and made again where a kept file isn't what was written. `progress` is
-/// told the weights quantized and the weights in all.
+/// Where and in how much room subjects are opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Surroundings<'a> {
+    /// Where relative paths start.
+    pub root: &'a Path,
+    /// The folder that models quantized from the canary are kept in.
+    pub cache: &'a Path,
+    /// Most bytes beside the model's own, as [`Settings::memory`].
+    pub memory: Option<u64>,
+}
+
+/// Opens a subject. Models quantized from the `canary` are kept by the canary's content, the recipe and the quantizer, and made
+/// again where a kept file isn't what was written. `progress` is told the weights quantized and the weights in all.
 ///
 /// Reads whole model files and computes: call it where blocking is allowed.
 pub fn open(
     subject: &Subject,
     canary: &Subject,
-    root: &Path,
-    cache: &Path,
+    around: Surroundings<'_>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Arc<dyn Engine>, OpenError> {
+    let Surroundings { root, cache, memory } = around;
     let EngineSpec::Local(spec) = &subject.engine else {
         return Err(OpenError::Scripted { subject: subject.name.clone() });
     };
@@ -112,7 +122,7 @@ pub fn open(
         }
     };
     let checkpoint = Checkpoint::open(&path, tokenizer.as_deref()).map_err(failed)?;
-    let engine = LocalEngine::load(checkpoint, &Settings::of(spec));
+    let engine = LocalEngine::load(checkpoint, &Settings { memory, ..Settings::of(spec) });
     let engine = engine.map_err(|source| OpenError::Load { subject: subject.name.clone(), source })?;
     Ok(Arc::new(engine))
 }
@@ -183,9 +193,10 @@ mod tests {
         let canary = subject("canary", Role::Canary, ModelSource::Path("model".into()));
         let variant = subject("small", Role::Variant, ModelSource::Quantize("q4_0".into()));
         let cache = folder.path().join("cache");
+        let around = Surroundings { root: folder.path(), cache: &cache, memory: None };
         let mut told = 0;
         let ask = |told: &mut u32| {
-            let engine = open(&variant, &canary, folder.path(), &cache, &mut |_, _| *told += 1).expect("it opens");
+            let engine = open(&variant, &canary, around, &mut |_, _| *told += 1).expect("it opens");
             (engine.identity().clone(), std::mem::take(told))
         };
         let (first, work) = ask(&mut told);
@@ -201,7 +212,7 @@ mod tests {
         let (again, work) = ask(&mut told);
         assert!(work > 0, "one flipped bit is seen");
         assert_eq!(again, first);
-        let original = open(&canary, &canary, folder.path(), &cache, &mut |_, _| ()).expect("it opens");
+        let original = open(&canary, &canary, around, &mut |_, _| ()).expect("it opens");
         assert_eq!(original.identity().vocabulary, first.vocabulary);
         assert_eq!(original.identity().template, first.template);
     }
@@ -213,7 +224,8 @@ mod tests {
         let scripted = Subject { name: "script".into(), role: Role::Canary, engine: scripted, repeats: 1 };
         let canary = subject("canary", Role::Canary, quantize());
         let variant = subject("small", Role::Variant, quantize());
-        let open = |subject, canary| open(subject, canary, Path::new("."), Path::new("."), &mut |_, _| ()).err();
+        let around = Surroundings { root: Path::new("."), cache: Path::new("."), memory: None };
+        let open = |subject, canary| open(subject, canary, around, &mut |_, _| ()).err();
         assert!(matches!(open(&canary, &canary), Some(OpenError::QuantizedCanary { .. })));
         assert!(matches!(open(&variant, &scripted), Some(OpenError::NoSource { .. })));
         assert!(matches!(open(&scripted, &scripted), Some(OpenError::Scripted { .. })));

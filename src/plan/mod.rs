@@ -70,6 +70,8 @@ pub struct Plan {
     pub reports: PathBuf,
     /// The folder that quantized variants are cached in.
     pub cache: PathBuf,
+    /// Most bytes that each subject in this process may take beside its model's own; none: the engine's default.
+    pub memory: Option<u64>,
     /// What a person should know before the run, as sentences; nothing of it keeps the plan from running.
     pub warnings: Vec<String>,
 }
@@ -85,6 +87,8 @@ pub struct Overrides {
     pub reports: Option<PathBuf>,
     /// The folder that quantized variants are cached in.
     pub cache: Option<PathBuf>,
+    /// Most bytes that each subject in this process may take beside its model's own.
+    pub memory: Option<u64>,
     /// Most samples of each task: a seeded subset, at least 1.
     pub limit: Option<usize>,
     /// A file with a policy in place of the plan's.
@@ -134,6 +138,7 @@ impl Plan {
             spending: file.spending,
             reports: file.reports,
             cache: file.cache,
+            memory: overrides.memory,
             warnings,
         })
     }

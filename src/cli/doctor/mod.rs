@@ -22,7 +22,8 @@ use pair::Known;
 
 /// Examines every subject and returns the exit code of the worst finding.
 pub(super) fn doctor(args: &DoctorArgs) -> Result<u8, Failure> {
-    let overrides = Overrides { suites: args.suites.clone(), cache: args.cache.clone(), ..Overrides::default() };
+    let overrides =
+        Overrides { suites: args.suites.clone(), cache: args.cache.clone(), memory: args.memory, ..Overrides::default() };
     let plan = Plan::load(&args.plan, &overrides).map_err(|faults| Failure::usage(faults.to_string()))?;
     for warning in &plan.warnings {
         terminal::warn(warning);
