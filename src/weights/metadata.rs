@@ -1,6 +1,6 @@
 //! The shape of a model as GGUF metadata, by llama.cpp's keys.
 
-use super::config::customary_scale;
+use super::config::{customary, customary_scale};
 use super::describe::Metadata;
 use super::gguf::{Array, Value};
 use super::{Architecture, Config, RopeScaling};
@@ -86,7 +86,7 @@ fn windows(config: &Config) -> Vec<(&'static str, Value)> {
         return zero.then_some((key, Value::U32(0))).into_iter().collect();
     };
     let mut keys = vec![(key, Value::U32(window as u32))];
-    let customary = |layer: usize| config.architecture != Architecture::Gemma2 || layer.is_multiple_of(2);
+    let customary = |layer: usize| customary(config.architecture, layer);
     if config.windows.iter().enumerate().any(|(layer, window)| window.is_some() != customary(layer)) {
         let flags: Vec<i32> = config.windows.iter().map(|window| i32::from(window.is_some())).collect();
         keys.push(("attention.sliding_window_pattern", Value::Array(Array::of_integers(&flags))));

@@ -1,5 +1,6 @@
 //! Tests over a tiny random model that they write themselves.
 
+mod families;
 mod refusals;
 mod vocabulary;
 

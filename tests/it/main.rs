@@ -9,6 +9,7 @@ mod compare;
 mod demo_model;
 mod doctor;
 mod escape;
+mod families;
 mod kill;
 /// The server to measure with, and to fail with.
 #[path = "../../examples/load_server"]

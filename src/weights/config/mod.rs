@@ -132,7 +132,7 @@ impl Config {
 }
 
 /// Gemma 2's every other layer, or all layers: those that have a window where the file doesn't name them.
-fn customary(architecture: Architecture, layer: usize) -> bool {
+pub(super) fn customary(architecture: Architecture, layer: usize) -> bool {
     architecture != Architecture::Gemma2 || layer.is_multiple_of(2)
 }
 
