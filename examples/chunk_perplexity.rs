@@ -1,5 +1,5 @@
 //! Perplexity of a model on a text by llama.cpp's chunk protocol, with quantgate's own engine:
-//! `cargo run --release --example chunk_perplexity -- MODEL TEXT [TOKENS_A_CHUNK]`.
+//! `cargo run --release --example chunk_perplexity -- MODEL TEXT [TOKENS_A_CHUNK] [ARITHMETIC] [KV]`.
 //!
 //! The text is cut into chunks of n tokens, the first of each replaced by the beginning-of-sequence token; the tokens
 //! after the middle of each chunk are scored. `benches/llama_cpp.sh` holds the number against llama-perplexity's.
@@ -14,14 +14,21 @@ use quantgate::weights::Checkpoint;
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(model), Some(text)) = (arguments.next(), arguments.next()) else {
-        return Err("usage: chunk_perplexity MODEL TEXT [TOKENS_A_CHUNK]".into());
+        return Err("usage: chunk_perplexity MODEL TEXT [TOKENS_A_CHUNK] [ARITHMETIC] [KV]".into());
     };
     let chunk: usize = arguments.next().map_or(Ok(256), |count| count.parse())?;
+    let mut settings = Settings::default();
+    if let Some(name) = arguments.next() {
+        settings.arithmetic = serde_json::from_value(name.into())?;
+    }
+    if let Some(name) = arguments.next() {
+        settings.kv = serde_json::from_value(name.into())?;
+    }
     let checkpoint = Checkpoint::open(Path::new(&model), None)?;
     let text = std::fs::read_to_string(text)?;
     let encoding = checkpoint.tokenizer().encode(text, true).map_err(|fault| fault.to_string())?;
     let (vocabulary, first) = (checkpoint.config().vocabulary, checkpoint.special().bos);
-    let engine = LocalEngine::load(checkpoint, &Settings::default())?;
+    let engine = LocalEngine::load(checkpoint, &settings)?;
     let (mut sum, mut count) = (0.0, 0_usize);
     for tokens in encoding.get_ids().chunks_exact(chunk) {
         let mut tokens = tokens.to_vec();

@@ -205,6 +205,13 @@ impl Checkpoint {
         Ok(Matrix { kind: entry.kind, rows: rows.iter().product(), columns: *columns, bytes: self.bytes(entry) })
     }
 
+    /// Gives back the memory that reading a tensor took, where the system can; what is read again comes from the file again.
+    pub fn forget(&self, name: &str) {
+        if let Some(entry) = self.entries.get(name) {
+            self.files[entry.file].forget(entry.bytes.clone());
+        }
+    }
+
     /// Where the model was found.
     pub(super) fn path(&self) -> &Path {
         &self.path

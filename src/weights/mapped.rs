@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "mapping a file is unsafe by nature: another process could change it while it is read")]
 
 use std::fs::File;
-use std::ops::Deref;
+use std::ops::{Deref, Range};
 use std::path::{Path, PathBuf};
 
 use super::WeightsError;
@@ -26,6 +26,18 @@ impl Mapped {
         // running reader gets SIGBUS, as with every mapped reader.
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(read)?;
         Ok(Self { path: path.to_owned(), map })
+    }
+
+    /// Gives the memory behind some bytes back; they are read from the file again when they are asked for again.
+    pub(super) fn forget(&self, bytes: Range<usize>) {
+        #[cfg(unix)]
+        if !bytes.is_empty() {
+            // SAFETY: the map is read-only and backed by its file, so that dropped pages come back with the same content.
+            // A system that refuses keeps the pages: nothing is lost by that.
+            let _kept = unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, bytes.start, bytes.len()) };
+        }
+        #[cfg(not(unix))]
+        let _ = bytes;
     }
 
     /// Where the file was found.

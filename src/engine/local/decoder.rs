@@ -15,7 +15,7 @@ use super::attention::{Attention, Sight};
 use super::cache::{Cache, Heads};
 use super::forest::Pass;
 use super::layer::{Layer, vector};
-use super::product::{ComputeError, Product};
+use super::product::{ComputeError, How, Product};
 use super::remember::Memory;
 use super::rope::Rope;
 use super::rounding::Roundings;
@@ -47,6 +47,7 @@ impl Decoder {
     pub(super) fn within(checkpoint: &Arc<Checkpoint>, settings: &Settings, bytes: u64) -> Result<Self, ComputeError> {
         let config: &Config = checkpoint.config();
         let keep = checkpoint.facts().parameters.saturating_mul(4) <= bytes;
+        let how = How { arithmetic: settings.arithmetic, keep };
         let head = if checkpoint.has("output.weight") { "output.weight" } else { "token_embd.weight" };
         let memory = Memory {
             heads: Heads { queries: config.heads, keys: config.kv_heads, size: config.head_size },
@@ -56,9 +57,9 @@ impl Decoder {
         };
         Ok(Self {
             memory,
-            layers: (0..config.layers).map(|index| Layer::load(checkpoint, index, keep)).collect::<Result<_, _>>()?,
+            layers: (0..config.layers).map(|index| Layer::load(checkpoint, index, how)).collect::<Result<_, _>>()?,
             norm: vector(checkpoint, "output_norm.weight")?,
-            head: Product::new(checkpoint, vec![head.into()], keep)?,
+            head: Product::new(checkpoint, vec![head.into()], how)?,
             arch: Arch::new(),
             checkpoint: Arc::clone(checkpoint),
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pulp::Arch;
 
 use super::experts;
-use super::product::{ComputeError, Product};
+use super::product::{ComputeError, How, Product};
 use super::rows;
 use crate::weights::{Activation, Checkpoint};
 
@@ -35,11 +35,11 @@ pub(super) struct Gated {
 
 impl FeedForward {
     /// Takes the weights of one layer's part over.
-    pub(super) fn load(checkpoint: &Arc<Checkpoint>, layer: usize, keep: bool) -> Result<Self, ComputeError> {
-        let one = |suffix: &str| Gated::load(checkpoint, layer, suffix, keep);
+    pub(super) fn load(checkpoint: &Arc<Checkpoint>, layer: usize, how: How) -> Result<Self, ComputeError> {
+        let one = |suffix: &str| Gated::load(checkpoint, layer, suffix, how);
         let Some(shape) = checkpoint.config().experts else { return Ok(Self::Dense(one("")?)) };
         Ok(Self::Experts {
-            router: Product::new(checkpoint, vec![format!("blk.{layer}.ffn_gate_inp.weight")], keep)?,
+            router: Product::new(checkpoint, vec![format!("blk.{layer}.ffn_gate_inp.weight")], how)?,
             experts: (0..shape.count).map(|expert| one(&format!(".{expert}"))).collect::<Result<_, _>>()?,
             used: shape.used,
         })
@@ -60,12 +60,12 @@ impl FeedForward {
 
 impl Gated {
     /// `suffix` is empty, or a dot and the expert's number.
-    fn load(checkpoint: &Arc<Checkpoint>, layer: usize, suffix: &str, keep: bool) -> Result<Self, ComputeError> {
+    fn load(checkpoint: &Arc<Checkpoint>, layer: usize, suffix: &str, how: How) -> Result<Self, ComputeError> {
         let config = checkpoint.config();
         let name = |part: &str| format!("blk.{layer}.{part}{suffix}.weight");
         Ok(Self {
-            gate_up: Product::new(checkpoint, vec![name("ffn_gate"), name("ffn_up")], keep)?,
-            down: Product::new(checkpoint, vec![name("ffn_down")], keep)?,
+            gate_up: Product::new(checkpoint, vec![name("ffn_gate"), name("ffn_up")], how)?,
+            down: Product::new(checkpoint, vec![name("ffn_down")], how)?,
             activation: config.activation,
             width: config.width,
             inner: config.feed_forward,

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use pulp::Arch;
 
-use super::Settings;
 use super::rounding::Roundings;
+use super::{Settings, kernel};
 use crate::domain::{Arithmetic, Device, Identity, KvType};
 use crate::weights::{Activation, Checkpoint, Config, RopeScaling};
 
@@ -24,7 +24,8 @@ pub(super) fn identify(checkpoint: &Checkpoint, settings: &Settings, arch: Arch)
         ("norm epsilon", checkpoint.config().norm_epsilon.to_string()),
         ("rope base", checkpoint.config().rope.base.to_string()),
         ("cpu", features()),
-        ("kernel", format!("gemm {}f32", kernel(arch))),
+        ("kernel", kernel::name().to_owned()),
+        ("lanes", lanes(arch).to_owned()),
         ("kv", settings.kv.name().to_owned()),
     ]
     .map(|(key, value)| (key.to_owned(), value))
@@ -104,13 +105,13 @@ fn numbers(checkpoint: &Checkpoint, settings: &Settings) -> Vec<(&'static str, S
     found
 }
 
-/// The family of vector instructions, with a space behind it; empty where only scalars are sure.
-fn kernel(arch: Arch) -> &'static str {
+/// The family of vector instructions of everything but the products.
+fn lanes(arch: Arch) -> &'static str {
     match format!("{arch:?}") {
-        name if name.starts_with("V4") => "x86-v4 ",
-        name if name.starts_with("V3") => "x86-v3 ",
-        name if name.starts_with("Neon") => "neon ",
-        _ => "",
+        name if name.starts_with("V4") => "x86-v4",
+        name if name.starts_with("V3") => "x86-v3",
+        name if name.starts_with("Neon") => "neon",
+        _ => "scalar",
     }
 }
 

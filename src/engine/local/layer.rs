@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::feed_forward::FeedForward;
-use super::product::{ComputeError, Product};
+use super::product::{ComputeError, How, Product};
 use crate::weights::Checkpoint;
 
 /// The weights of one layer.
@@ -27,11 +27,11 @@ pub(super) struct Layer {
 }
 
 impl Layer {
-    /// Takes a layer's weights over, in f32 where `keep` says so.
-    pub(super) fn load(checkpoint: &Arc<Checkpoint>, index: usize, keep: bool) -> Result<Self, ComputeError> {
+    /// Takes a layer's weights over, multiplied as `how` says.
+    pub(super) fn load(checkpoint: &Arc<Checkpoint>, index: usize, how: How) -> Result<Self, ComputeError> {
         let config = checkpoint.config();
         let name = |part: &str| format!("blk.{index}.{part}");
-        let product = |parts: &[&str]| Product::new(checkpoint, parts.iter().map(|part| name(part)).collect(), keep);
+        let product = |parts: &[&str]| Product::new(checkpoint, parts.iter().map(|part| name(part)).collect(), how);
         let weight = |part: &str| vector(checkpoint, &name(part));
         let post = |part: &str| config.post_norms.then(|| weight(part)).transpose();
         let three =
@@ -46,7 +46,7 @@ impl Layer {
             output: product(&["attn_output.weight"])?,
             post_attention_norm: post("post_attention_norm.weight")?,
             feed_forward_norm: weight("ffn_norm.weight")?,
-            feed_forward: FeedForward::load(checkpoint, index, keep)?,
+            feed_forward: FeedForward::load(checkpoint, index, how)?,
             post_feed_forward_norm: post("post_ffw_norm.weight")?,
         })
     }

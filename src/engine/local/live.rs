@@ -104,11 +104,6 @@ impl<'a> Live<'a> {
         }
     }
 
-    /// Most tokens that it can come to, its prompt included; the last one is never read.
-    pub(super) fn most(&self) -> usize {
-        self.read + self.limit - 1
-    }
-
     /// Chooses the next token; returns the answer where that ends it.
     pub(super) fn take(&mut self, vocabulary: &Vocabulary, logits: &[f32]) -> Option<Result<Answer, Failure>> {
         let finish = self.next(vocabulary, logits).transpose()?;

@@ -2,7 +2,7 @@
 //!
 //! Requests become token sequences (`encode`, the chat template), sequences with equal beginnings become one forest (`forest`)
 //! that outlives calls within a bounded `memory`, what is new of it becomes passes (`plan`) through the decoder (`decoder` over
-//! `layer`s: `product`, `remember` with `rope` and `rounding`, `attention` over the `cache`, `feed_forward` with its `experts`,
+//! `layer`s: `product` with its `kernel`s, `remember` with `rope` and `rounding`, `attention` over the `cache`, `feed_forward` with its `experts`,
 //! `rows` and `lanes` for what goes number by number), and final states become scores (`score`) or text (`generate`, `live`,
 //! `sampler`, held to a constraint by `guide`). Each row's numbers are one fixed sequence of operations on its own past, so that
 //! an answer is the same to the last bit whatever it is computed with.
@@ -18,6 +18,7 @@ mod generate;
 mod guide;
 mod identity;
 mod inner;
+mod kernel;
 mod lanes;
 mod layer;
 mod live;
@@ -99,8 +100,8 @@ pub struct LocalEngine {
 impl LocalEngine {
     /// Takes over an open model.
     pub fn load(checkpoint: Checkpoint, settings: &Settings) -> Result<Self, LoadError> {
-        if settings.arithmetic != Arithmetic::WeightsF32 || settings.device != Device::Cpu {
-            return Err(LoadError::Settings(format!("{} on {}", settings.arithmetic.name(), settings.device)));
+        if settings.device != Device::Cpu {
+            return Err(LoadError::Settings(format!("computing on {}", settings.device)));
         }
         let size = checkpoint.config().head_size;
         if rounding::blocks(settings.kv) && !size.is_multiple_of(rounding::BLOCK) {

@@ -98,6 +98,7 @@ fn overrides_win_over_the_plan() {
         cache: None,
         limit: Some(50),
         policy: Some(place.path("policy.toml")),
+        memory: Some(1 << 30),
     };
     let plan = place.load_with(&overrides).expect("the plan is good");
     assert_eq!((plan.tasks[0].task.name.as_str(), plan.tasks[0].samples.len()), ("totals", 50));

@@ -132,6 +132,7 @@ pub(super) fn plan() -> Plan {
         spending: None,
         reports: PathBuf::new(),
         cache: PathBuf::new(),
+        memory: None,
         warnings: Vec::new(),
     }
 }
