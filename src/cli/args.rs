@@ -220,14 +220,23 @@ pub(super) struct PowerArgs {
 
 /// Flags of `quantize`.
 #[derive(Args, Clone, Debug)]
+#[command(after_help = "The file's types and bytes are those of llama-quantize.
+
+Examples:
+  quantgate quantize models/demo --to q4_k_m
+  quantgate quantize models/demo --to q4_k_m --imatrix imatrix.gguf --out demo-q4_k_m.gguf
+  quantgate quantize model-f32.gguf --to q8_0")]
 pub(super) struct QuantizeArgs {
     /// A Hugging Face folder, a safetensors file or a GGUF file in f32, f16 or bf16
     #[arg(value_name = "MODEL")]
     pub(super) model: PathBuf,
-    /// A type, as `llama-quantize` names it: `f32`, `f16`, `bf16`, `q8_0`, `q6_k`, `q5_0`, `q4_0`, `q2_k`, or a mix: `q5_k_m`, `q4_k_m`,
-    /// `q3_k_m` (also called `q5_k`, `q4_k`, `q3_k`)
+    /// A type, as `llama-quantize` names it: `f32`, `f16`, `bf16`, `q8_0`, `q6_k`, `q5_1`, `q5_0`, `q4_1`, `q4_0`, `q2_k`, `q2_k_s`, or a
+    /// mix: `q5_k_m`, `q5_k_s`, `q4_k_m`, `q4_k_s`, `q3_k_l`, `q3_k_m`, `q3_k_s` (`q5_k`, `q4_k` and `q3_k` are the `_m` mixes)
     #[arg(long, value_name = "TYPE")]
     pub(super) to: String,
+    /// llama.cpp's importance matrix, as `llama-imatrix` writes it (GGUF or `.dat`): errors are weighed by it
+    #[arg(long, value_name = "FILE")]
+    pub(super) imatrix: Option<PathBuf>,
     /// The GGUF file to write [default: the model's name with the type, in the current folder]
     #[arg(long, value_name = "FILE")]
     pub(super) out: Option<PathBuf>,

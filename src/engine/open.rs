@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::local::{LoadError, LocalEngine, Settings};
 use crate::domain::{EngineSpec, LocalSpec, ModelSource, Role, Subject, SubjectName};
-use crate::weights::{Checkpoint, QUANTIZER, Recipe, WeightsError, quantize};
+use crate::weights::{Checkpoint, Imatrix, Order, QUANTIZER, Recipe, WeightsError, quantize};
 
 /// A subject that can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -93,7 +93,8 @@ pub struct Surroundings<'a> {
     pub memory: Option<u64>,
 }
 
-/// Opens a subject. Models quantized from the `canary` are kept by the canary's content, the recipe and the quantizer, and made
+/// Opens a subject. Models quantized from the `canary` are kept by the canary's content, the recipe, the importance matrix and the
+/// quantizer, and made
 /// again where a kept file isn't what was written. `progress` is told the weights quantized and the weights in all.
 ///
 /// Reads whole model files and computes: call it where blocking is allowed.
@@ -117,8 +118,9 @@ pub fn open(
         }
         ModelSource::Quantize(recipe) => {
             let recipe: Recipe = recipe.parse().map_err(failed)?;
+            let imatrix = spec.imatrix.as_ref().map(|path| Imatrix::open(&root.join(path))).transpose().map_err(failed)?;
             let source = canary_model(subject, canary, root)?;
-            made(&subject.name, &source, recipe, (cache, progress))?
+            made(&subject.name, &source, Order { recipe, imatrix: imatrix.as_ref() }, (cache, progress))?
         }
     };
     let checkpoint = Checkpoint::open(&path, tokenizer.as_deref()).map_err(failed)?;
@@ -141,11 +143,10 @@ fn canary_model(subject: &Subject, canary: &Subject, root: &Path) -> Result<Chec
 fn made(
     subject: &SubjectName,
     source: &Checkpoint,
-    recipe: Recipe,
+    order: Order,
     (cache, progress): (&Path, &mut dyn FnMut(u64, u64)),
 ) -> Result<PathBuf, OpenError> {
-    let short: String = content(source).chars().take(16).collect();
-    let path = cache.join(format!("{short}-{recipe}-{}.gguf", QUANTIZER.replace(' ', "-")));
+    let path = cache.join(cached_name(source, order));
     let note = path.with_extension("gguf.digest");
     if intact(&path, &note) {
         return Ok(path);
@@ -155,10 +156,18 @@ fn made(
         move |source| OpenError::Cache { subject, path, source }
     };
     fs::create_dir_all(cache).map_err(unwritable(cache))?;
-    let facts = quantize(source, recipe, &path, progress);
+    let facts = quantize(source, order, &path, progress);
     let facts = facts.map_err(|source| OpenError::Weights { subject: subject.clone(), source })?;
     fs::write(&note, facts.weights.as_str()).map_err(unwritable(&note))?;
     Ok(path)
+}
+
+/// The file of a model in a quantization: its content, the recipe, the importance matrix and the quantizer.
+fn cached_name(source: &Checkpoint, order: Order) -> String {
+    let short = |digest: &str| digest.chars().take(16).collect::<String>();
+    let imatrix = order.imatrix.map(|imatrix| format!("-by-{}", short(imatrix.digest()))).unwrap_or_default();
+    let quantizer = QUANTIZER.replace(['(', ')'], "").replace(' ', "-");
+    format!("{}-{}{imatrix}-{quantizer}.gguf", short(&content(source)), order.recipe)
 }
 
 /// Hex digest of everything of a model that a file made from it holds: weights, shape, special tokens, vocabulary, template.

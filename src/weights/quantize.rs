@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use half::{bf16, f16};
-use rayon::prelude::*;
 
 use super::describe::{Metadata, describe};
-use super::ggml::quantize_row;
+use super::ggml;
 use super::gguf::{Header, TensorPlan, TensorType, Value, Writer};
+use super::imatrix::{Imatrix, Order};
 use super::layout::{Written, written};
 use super::recipe::Choice;
-use super::{Architecture, Checkpoint, Config, Facts, Recipe, RopeOrder, WeightsError, vocabulary};
+use super::{Architecture, Checkpoint, Config, Facts, RopeOrder, WeightsError, vocabulary};
 
 /// What makes the blocks, part of a variant's identity: ggml's searches, byte for byte, as this version of quantgate brought them.
 pub const QUANTIZER: &str = "ggml (quantgate 0.1.0)";
@@ -18,44 +18,77 @@ pub const QUANTIZER: &str = "ggml (quantgate 0.1.0)";
 /// The version of ggml's block layouts.
 const QUANTIZATION_VERSION: u32 = 2;
 
-/// Weights that one task quantizes at a time.
-const SLICE: usize = 1 << 16;
-
-/// Writes `source` to the GGUF file `out` by `recipe`; `progress` is told the weights done and the weights in all.
+/// Writes `source` to the GGUF file `out` by `order` (a recipe, or a recipe with an importance matrix); `progress` is told the
+/// weights done and the weights in all.
 ///
 /// The source must be in full precision (f32, f16 or bf16). Hugging Face models are converted on the way: rows of q and k
 /// go into GGUF's order, and the tokenizer, the special tokens and the chat template into metadata, which is proven to
-/// rebuild the same tokenizer before anything is written. Returns the facts of the written file. An interrupted or failed
-/// call leaves `out` as it was.
-pub fn quantize(
+/// rebuild the same tokenizer before anything is written. Types and bytes are those that `llama-quantize` writes. Returns the
+/// facts of the written file. An interrupted or failed call leaves `out` as it was.
+pub fn quantize<'a>(
     source: &Checkpoint,
-    recipe: Recipe,
+    order: impl Into<Order<'a>>,
     out: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Facts, WeightsError> {
+    let order = order.into();
     source.must_be_plain()?;
-    let config = source.config();
-    let tensors = written(config);
-    let choose = |tensor: &Written| {
-        let choice = recipe.choose(&tensor.name, &tensor.shape, config);
-        (TensorPlan { name: tensor.name.clone(), shape: tensor.shape.clone(), kind: choice.kind }, choice)
-    };
-    let (plan, choices): (Vec<TensorPlan>, Vec<Choice>) = tensors.iter().map(choose).unzip();
+    let jobs = jobs(source, order)?;
     let mut metadata = base_metadata(source)?;
-    note(&mut metadata, recipe, &fallbacks(&plan, &choices));
-    let weights = |tensor: &TensorPlan| tensor.shape.iter().map(|&size| size as u64).product::<u64>();
-    let total = plan.iter().map(weights).sum();
+    note(&mut metadata, order, &fallbacks(&jobs));
+    let plan: Vec<TensorPlan> = jobs.iter().map(|job| job.plan.clone()).collect();
+    let total = jobs.iter().map(Job::weights).sum();
     let mut done = 0;
     let mut writer = Writer::create(out, &metadata, &plan)?;
     progress(0, total);
-    for (tensor, written) in plan.iter().zip(&tensors) {
-        writer.tensor(&encode(source, tensor, written)?)?;
-        done += weights(tensor);
+    for job in &jobs {
+        writer.tensor(&encode(source, job)?)?;
+        done += job.weights();
         progress(done, total);
     }
     writer.finish()?;
     let written = Checkpoint::from_gguf(out, Some(source.tokenizer().clone()))?;
     Ok(written.facts().clone())
+}
+
+/// The tensors that an importance matrix knows and a file of this model would not have: another model's, mostly.
+pub fn strangers<'a>(source: &Checkpoint, imatrix: &'a Imatrix) -> Vec<&'a str> {
+    let known = written(source.config());
+    imatrix.tensors().filter(|name| known.iter().all(|tensor| tensor.name != *name)).collect()
+}
+
+/// A tensor to be written.
+struct Job<'a> {
+    plan: TensorPlan,
+    source: Written,
+    choice: Choice,
+    importance: Option<&'a [f32]>,
+}
+
+impl Job<'_> {
+    fn weights(&self) -> u64 {
+        self.plan.shape.iter().map(|&size| size as u64).product()
+    }
+}
+
+/// What becomes of each tensor; refuses what the importance matrix cannot serve.
+fn jobs<'a>(source: &Checkpoint, order: Order<'a>) -> Result<Vec<Job<'a>>, WeightsError> {
+    if order.recipe.needs_importance() && order.imatrix.is_none() {
+        let feature = format!("quantizing to {} without an importance matrix", order.recipe);
+        return Err(WeightsError::unsupported(source.path(), feature, "give one: `--imatrix FILE`, or `imatrix` in a plan"));
+    }
+    let config = source.config();
+    let job = |source: Written| {
+        let Written { name, shape, .. } = &source;
+        let choice = order.recipe.choose(name, shape, config, order.imatrix.is_some());
+        let importance = match order.imatrix.filter(|_| !choice.kind.is_plain()) {
+            Some(imatrix) => imatrix.of(name, shape)?,
+            None => None,
+        };
+        let plan = TensorPlan { name: name.clone(), shape: shape.clone(), kind: choice.kind };
+        Ok(Job { plan, source, choice, importance })
+    };
+    written(config).into_iter().map(job).collect()
 }
 
 /// The source's own metadata, or a description of the Hugging Face model.
@@ -64,6 +97,7 @@ fn base_metadata(source: &Checkpoint) -> Result<Metadata, WeightsError> {
         let ours = |key: &str| {
             key.starts_with("quantgate.")
                 || key.starts_with("split.")
+                || key.starts_with("quantize.imatrix.")
                 || ["general.file_type", "general.quantization_version", "general.alignment"].contains(&key)
         };
         return Ok(header.metadata.iter().filter(|(key, _)| !ours(key)).cloned().collect());
@@ -80,28 +114,28 @@ fn base_metadata(source: &Checkpoint) -> Result<Metadata, WeightsError> {
     Ok(header.metadata)
 }
 
-fn note(metadata: &mut Metadata, recipe: Recipe, fallbacks: &[String]) {
+fn note(metadata: &mut Metadata, order: Order, fallbacks: &[String]) {
     let mut put = |key: &str, value: Value| metadata.push((key.to_owned(), value));
-    put("general.file_type", Value::U32(recipe.file_type()));
+    put("general.file_type", Value::U32(order.recipe.file_type()));
     put("general.quantization_version", Value::U32(QUANTIZATION_VERSION));
-    if !recipe.is_plain() {
+    if !order.recipe.is_plain() {
         put("quantgate.quantizer", Value::Text(QUANTIZER.to_owned()));
     }
     if !fallbacks.is_empty() {
         put("quantgate.fallbacks", Value::Text(fallbacks.join(", ")));
     }
+    metadata.extend(order.imatrix.map(Imatrix::metadata).unwrap_or_default());
 }
 
 /// What was wanted and what was taken, of each tensor whose rows are no whole blocks.
-fn fallbacks(plan: &[TensorPlan], choices: &[Choice]) -> Vec<String> {
-    let line = |(tensor, choice): (&TensorPlan, &Choice)| {
-        choice.wanted.map(|wanted| format!("{} {wanted} -> {}", tensor.name, tensor.kind))
-    };
-    plan.iter().zip(choices).filter_map(line).collect()
+fn fallbacks(jobs: &[Job]) -> Vec<String> {
+    let line = |job: &Job| job.choice.wanted.map(|wanted| format!("{} {wanted} -> {}", job.plan.name, job.plan.kind));
+    jobs.iter().filter_map(line).collect()
 }
 
 /// A tensor's bytes in its new type.
-fn encode(source: &Checkpoint, tensor: &TensorPlan, written: &Written) -> Result<Vec<u8>, WeightsError> {
+fn encode(source: &Checkpoint, job: &Job) -> Result<Vec<u8>, WeightsError> {
+    let tensor = &job.plan;
     let name = tensor.name.as_str();
     let fail = WeightsError::compute(source.path(), name);
     let bad = |problem: &str| {
@@ -109,8 +143,8 @@ fn encode(source: &Checkpoint, tensor: &TensorPlan, written: &Written) -> Result
         Err(WeightsError::Values { path, tensor, problem: problem.to_owned() })
     };
     let columns = tensor.shape.last().copied().expect("a tensor has at least one dimension");
-    let mut values = written.values.clone();
-    for part in &written.parts {
+    let mut values = job.source.values.clone();
+    for part in &job.source.parts {
         let own = source.tensor(part)?.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(&fail)?;
         match heads(part, source.config()) {
             Some(heads) => values.extend(interleaved(&own, columns, heads)),
@@ -128,19 +162,14 @@ fn encode(source: &Checkpoint, tensor: &TensorPlan, written: &Written) -> Result
         TensorType::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
         TensorType::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
         TensorType::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
-        kind => blocks(&values, columns, kind),
+        kind => {
+            let blocks = ggml::quantize_rows(kind, &values, columns, job.importance);
+            if !ggml::finite(kind, &blocks) {
+                return bad(&format!("holds values too great for the scales of {kind}"));
+            }
+            blocks
+        }
     })
-}
-
-/// Quantizes rows in parallel.
-fn blocks(values: &[f32], columns: usize, kind: TensorType) -> Vec<u8> {
-    let rows = (SLICE / columns).max(1);
-    let quantize = |slice: &[f32]| {
-        let mut bytes = Vec::new();
-        slice.chunks(columns).for_each(|row| quantize_row(kind, row, None, &mut bytes));
-        bytes
-    };
-    values.par_chunks(rows * columns).map(quantize).collect::<Vec<_>>().concat()
 }
 
 /// The heads of a matrix whose rows must change their order; none for all others.

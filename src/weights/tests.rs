@@ -95,7 +95,7 @@ pub(super) fn values(checkpoint: &Checkpoint, name: &str) -> Vec<f32> {
 
 /// Quantizes and opens the result.
 pub(super) fn quantized(source: &Checkpoint, recipe: &str, out: &Path) -> Checkpoint {
-    let facts = quantize(source, recipe.parse().unwrap(), out, &mut |_, _| {}).unwrap();
+    let facts = quantize(source, recipe.parse::<Recipe>().unwrap(), out, &mut |_, _| {}).unwrap();
     let model = Checkpoint::open(out, None).unwrap();
     assert_eq!(model.facts(), &facts);
     model

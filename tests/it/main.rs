@@ -22,6 +22,7 @@ mod logits;
 mod loopback;
 mod money;
 mod power;
+mod quantizer;
 mod runner;
 mod shipped;
 mod stat_vectors;

@@ -1,5 +1,7 @@
 //! The search for a scale and a minimum: a group's weights as `scale · level + min`, levels from zero up.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use super::lanes::{Lane, Tile, level};
 
 /// Which grids are tried: the first has `top` steps from the least weight to the greatest, the others
@@ -43,6 +45,27 @@ impl<const K: usize> Affine<K> {
 /// Finds each group's scale and minimum: on every grid the levels are read, the weighted least-squares line through them is
 /// drawn, and the line with the least weighted error is kept. A better line's minimum is where later grids begin.
 pub(super) fn search<const N: usize, const K: usize>(x: &Tile<N, K>, w: &Tile<N, K>, grids: Grids) -> Affine<K> {
+    Arch::new().dispatch(Search { x, w, grids })
+}
+
+/// A search, to be compiled once for each width of vector instructions.
+struct Search<'a, const N: usize, const K: usize> {
+    x: &'a Tile<N, K>,
+    w: &'a Tile<N, K>,
+    grids: Grids,
+}
+
+impl<const N: usize, const K: usize> WithSimd for Search<'_, N, K> {
+    type Output = Affine<K>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Affine<K> {
+        find(self.x, self.w, self.grids)
+    }
+}
+
+#[inline(always)]
+fn find<const N: usize, const K: usize>(x: &Tile<N, K>, w: &Tile<N, K>, grids: Grids) -> Affine<K> {
     let (mut min, max, sum_w, sum_x) = ranges(x, w);
     let mut flat = [false; K];
     let mut density = [0.0; K];
@@ -83,6 +106,7 @@ pub(super) fn search<const N: usize, const K: usize>(x: &Tile<N, K>, w: &Tile<N,
 }
 
 /// The least weight of each group or zero, the greatest, the sum of importances and the weighted sum of weights.
+#[inline(always)]
 fn ranges<const N: usize, const K: usize>(x: &Tile<N, K>, w: &Tile<N, K>) -> (Lane<K>, Lane<K>, Lane<K>, Lane<K>) {
     let (mut min, mut max, mut sum_w, mut sum_x) = (x[0], x[0], w[0], x[0]);
     for k in 0..K {

@@ -1,4 +1,4 @@
-//! Super-blocks of 256 weights whose groups have a scale and a minimum: Q2_K, Q4_K, Q5_K.
+//! Super-blocks of 256 weights whose groups have a scale and a minimum: `Q2_K`, `Q4_K`, `Q5_K`.
 
 use half::f16;
 
@@ -12,7 +12,7 @@ const PLAIN_2: Grids = Grids { top: 3, first: -0.5, stride: 0.1, tries: 15, abso
 const PLAIN_4: Grids = Grids { top: 15, first: -1.0, stride: 0.1, tries: 20, absolute: false };
 const PLAIN_5: Grids = Grids { top: 31, first: -0.5, stride: 0.1, tries: 15, absolute: false };
 
-/// The greatest scale or minimum of a group of Q4_K and Q5_K, in units of the super-block's.
+/// The greatest scale or minimum of a group of `Q4_K` and `Q5_K`, in units of the super-block's.
 const TOP: u8 = 63;
 
 /// Two bits a weight, 16 groups of 16. `importance` is as long as the row.
@@ -64,22 +64,19 @@ fn eights(row: &[f32], importance: Option<&[f32]>, plain: Grids, out: &mut Vec<u
     for (index, block) in row.as_chunks::<SUPER>().0.iter().enumerate() {
         let importance = importance.map(|all| &all[index * SUPER..][..SUPER]);
         let x: Tile<32, LANES> = tile(block);
-        let (found, units, packed) = match importance {
-            Some(important) => {
-                let w = weighed(&x, &tile(important), 2.0 * squares(block) / SUPER as f32);
-                let found = affine::search(&x, &w, Grids { top: plain.top, ..IMPORTANT });
-                let sizes = sums(&w);
-                let (scale, scales) = positive(&found.scale, &sizes, TOP);
-                let (depth, depths) = positive(&found.depth, &sizes, TOP);
-                let clip = |steps: [u8; LANES]| if plain.top > 15 { steps.map(|step| step.min(TOP)) } else { steps };
-                (found, Units::of(scale, depth), pack(&clip(scales), &clip(depths)))
-            }
-            None => {
-                let found = affine::search(&x, &around_mean(&x), plain);
-                let (scale, scales) = sixths(&found.scale);
-                let (depth, depths) = sixths(&found.depth);
-                (found, Units::of(scale, depth), pack(&scales, &depths))
-            }
+        let (found, units, packed) = if let Some(important) = importance {
+            let w = weighed(&x, &tile(important), 2.0 * squares(block) / SUPER as f32);
+            let found = affine::search(&x, &w, Grids { top: plain.top, ..IMPORTANT });
+            let sizes = sums(&w);
+            let (scale, scales) = positive(&found.scale, &sizes, TOP);
+            let (depth, depths) = positive(&found.depth, &sizes, TOP);
+            let clip = |steps: [u8; LANES]| if plain.top > 15 { steps.map(|step| step.min(TOP)) } else { steps };
+            (found, Units::of(scale, depth), pack(clip(scales), clip(depths)))
+        } else {
+            let found = affine::search(&x, &around_mean(&x), plain);
+            let (scale, scales) = sixths(&found.scale);
+            let (depth, depths) = sixths(&found.depth);
+            (found, Units::of(scale, depth), pack(scales, depths))
         };
         let levels = units.levels::<32, LANES>(block, &unpack(&packed), &[found]);
         units.push(out);
@@ -133,7 +130,7 @@ fn greatest(values: &[f32]) -> f32 {
 
 /// Eight scales and eight minima of six bits in twelve bytes: the first four of each whole, the others' low four bits together
 /// and their high two bits on top of the first.
-fn pack(scales: &[u8; LANES], depths: &[u8; LANES]) -> [u8; 12] {
+fn pack(scales: [u8; LANES], depths: [u8; LANES]) -> [u8; 12] {
     let mut packed = [0; 12];
     packed[..4].copy_from_slice(&scales[..4]);
     packed[4..8].copy_from_slice(&depths[..4]);

@@ -1,4 +1,4 @@
-//! Blocks of 32 weights with a scale of their own: Q4_0, Q4_1, Q5_0, Q5_1, Q8_0.
+//! Blocks of 32 weights with a scale of their own: `Q4_0`, `Q4_1`, `Q5_0`, `Q5_1`, `Q8_0`.
 
 use half::f16;
 

@@ -1,11 +1,18 @@
 //! ggml's quantization of rows, byte for byte what llama.cpp writes: the same searches, in the same order of f32 operations.
 
+#![expect(clippy::float_cmp, reason = "what equals what decides which bytes ggml writes")]
+#![expect(clippy::needless_bitwise_bool, reason = "lanes are compared without branches")]
+#![expect(clippy::inline_always, reason = "loops over lanes become vector instructions only where they are used")]
+
 mod affine;
 mod affine_k;
 mod lanes;
 mod legacy;
 mod symmetric;
 mod symmetric_k;
+
+use half::f16;
+use rayon::prelude::*;
 
 use super::TensorType;
 use affine::Grids;
@@ -14,16 +21,58 @@ use lanes::Tile;
 /// Weights of a super-block.
 const SUPER: usize = 256;
 
+/// Weights that one task quantizes at a time.
+const SLICE: usize = 1 << 16;
+
 /// The grids that are tried where importances are known; `top` is the type's.
 const IMPORTANT: Grids = Grids { top: 0, first: -0.9, stride: 0.05, tries: 36, absolute: false };
 
-/// Appends a row's blocks to `out`. `importance`, one number above or equal to zero a weight, says how much an error there costs.
+/// The blocks of a matrix's rows, or of several matrices' that lie one after another (experts), byte for byte what
+/// `llama-quantize` writes.
+///
+/// `importance`, a positive number for each column and matrix, says how much an error there costs; without it each type has
+/// guesses of its own. Rows are quantized in parallel; how many threads there are changes nothing.
 ///
 /// Source: `ggml_quantize_chunk` of ggml (`ggml-quants.c`), as compiled for the x86-64 baseline: no product is fused with a sum.
 ///
 /// # Panics
-/// For a type that isn't one of blocks or is made of activations only, and where the row is no whole number of blocks.
-pub(super) fn quantize_row(kind: TensorType, row: &[f32], importance: Option<&[f32]>, out: &mut Vec<u8>) {
+/// For a type that isn't made of blocks, where rows are no whole blocks, and where importances are no whole rows.
+#[must_use]
+pub fn quantize_rows(kind: TensorType, values: &[f32], columns: usize, importance: Option<&[f32]>) -> Vec<u8> {
+    let (weights, size) = kind.block().expect("a type of blocks");
+    let bytes = columns / weights as usize * size as usize;
+    let matrices = importance.map_or(1, |importance| importance.len() / columns);
+    let rows = values.len() / columns;
+    assert!(rows * columns == values.len() && rows.is_multiple_of(matrices.max(1)), "whole rows and matrices");
+    let task = (SLICE / columns).max(1);
+    let mut out = vec![0; rows * bytes];
+    out.par_chunks_mut(task * bytes).zip(values.par_chunks(task * columns)).enumerate().for_each(|(index, (out, values))| {
+        let mut blocks = Vec::with_capacity(out.len());
+        for (row, values) in values.chunks_exact(columns).enumerate() {
+            let matrix = (index * task + row) * matrices / rows;
+            quantize_row(kind, values, importance.map(|all| &all[matrix * columns..][..columns]), &mut blocks);
+        }
+        out.copy_from_slice(&blocks);
+    });
+    out
+}
+
+/// Whether every scale of some blocks is a number: values too great for half precision make others.
+pub(super) fn finite(kind: TensorType, blocks: &[u8]) -> bool {
+    let (_, size) = kind.block().expect("a type of blocks");
+    let scales: &[usize] = match kind {
+        TensorType::Q4_1 | TensorType::Q5_1 | TensorType::Q4_K | TensorType::Q5_K => &[0, 2],
+        TensorType::Q2_K => &[80, 82],
+        TensorType::Q3_K => &[108],
+        TensorType::Q6_K => &[208],
+        _ => &[0],
+    };
+    let scale = |block: &[u8], at: usize| f16::from_le_bytes([block[at], block[at + 1]]);
+    blocks.chunks_exact(size as usize).all(|block| scales.iter().all(|&at| scale(block, at).is_finite()))
+}
+
+/// Appends a row's blocks to `out`.
+fn quantize_row(kind: TensorType, row: &[f32], importance: Option<&[f32]>, out: &mut Vec<u8>) {
     assert!(importance.is_none_or(|importance| importance.len() == row.len()), "an importance for every weight");
     match (kind, importance) {
         (TensorType::Q8_0, _) => legacy::bytes(row, out),

@@ -1,5 +1,7 @@
 //! The searches for a scale alone: a group's weights as `scale · level`, levels on both sides of zero, or all positive.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use super::lanes::{Lane, Tile, level, nearest};
 
 /// Groups with no weight of this size are zeros.
@@ -29,6 +31,7 @@ impl<const K: usize> Symmetric<K> {
 }
 
 /// The weight of the greatest size of each group, with its sign: the first of those.
+#[inline(always)]
 fn extremes<const N: usize, const K: usize>(x: &Tile<N, K>) -> (Lane<K>, [bool; K]) {
     let (mut extreme, mut size) = ([0.0; K], [0.0; K]);
     for row in x {
@@ -44,6 +47,27 @@ fn extremes<const N: usize, const K: usize>(x: &Tile<N, K>) -> (Lane<K>, [bool; 
 /// Finds each group's scale for levels from `-half` to `half - 1`: 19 grids around the one that has the greatest weight on its
 /// last level, and the least-squares scale on each; the one with the least weighted squared error is kept.
 pub(super) fn search<const N: usize, const K: usize>(x: &Tile<N, K>, w: &Tile<N, K>, half: u8) -> Symmetric<K> {
+    Arch::new().dispatch(Search { x, w, half })
+}
+
+/// A search, to be compiled once for each width of vector instructions.
+struct Search<'a, const N: usize, const K: usize> {
+    x: &'a Tile<N, K>,
+    w: &'a Tile<N, K>,
+    half: u8,
+}
+
+impl<const N: usize, const K: usize> WithSimd for Search<'_, N, K> {
+    type Output = Symmetric<K>;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> Symmetric<K> {
+        find(self.x, self.w, self.half)
+    }
+}
+
+#[inline(always)]
+fn find<const N: usize, const K: usize>(x: &Tile<N, K>, w: &Tile<N, K>, half: u8) -> Symmetric<K> {
     let (extreme, empty) = extremes(x);
     let half = i32::from(half);
     let mut density = extreme.map(|extreme| -half as f32 / extreme);
@@ -89,6 +113,26 @@ fn sums<const N: usize, const K: usize>(x: &Tile<N, K>, w: &Tile<N, K>, density:
 /// greatest weight on its last level, levels are moved one by one while that lessens the error, five times over at most. Returns
 /// the scales, and the levels counted from the lowest (0 in empty groups).
 pub(super) fn refined<const N: usize, const K: usize>(x: &Tile<N, K>, half: u8) -> (Lane<K>, Tile<N, K>) {
+    Arch::new().dispatch(Refinement { x, half })
+}
+
+/// A refinement, to be compiled once for each width of vector instructions.
+struct Refinement<'a, const N: usize, const K: usize> {
+    x: &'a Tile<N, K>,
+    half: u8,
+}
+
+impl<const N: usize, const K: usize> WithSimd for Refinement<'_, N, K> {
+    type Output = (Lane<K>, Tile<N, K>);
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> (Lane<K>, Tile<N, K>) {
+        refine(self.x, self.half)
+    }
+}
+
+#[inline(always)]
+fn refine<const N: usize, const K: usize>(x: &Tile<N, K>, half: u8) -> (Lane<K>, Tile<N, K>) {
     let (extreme, empty) = extremes(x);
     let half = i32::from(half);
     let density = extreme.map(|extreme| -half as f32 / extreme);
@@ -197,7 +241,7 @@ fn best_grid<const N: usize>(x: &[f32; N], w: &[f32; N], top: i32, max: f32) -> 
     let mut least = error(best, |l, _| i32::from(l as u8));
     for i in (-4_i8..=4).filter(|i| *i != 0) {
         let density = (0.1 * f32::from(i) + top as f32) / max;
-        let error = error(density, |l, top| l.min(top));
+        let error = error(density, i32::min);
         if error < least {
             (best, least) = (density, error);
         }

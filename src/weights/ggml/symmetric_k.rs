@@ -1,4 +1,4 @@
-//! Super-blocks of 256 weights whose groups of 16 have a scale alone: Q3_K, Q6_K.
+//! Super-blocks of 256 weights whose groups of 16 have a scale alone: `Q3_K`, `Q6_K`.
 
 use half::f16;
 
