@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use safetensors::{Dtype, SafeTensors};
 use serde_json::Value as Json;
 
-use super::gguf::TensorType;
 use super::layout::{Entries, Entry, canonical_name};
 use super::mapped::Mapped;
+use super::safetensors::{self, Info};
 use super::{Architecture, Config, WeightsError};
 
 /// The largest JSON file that is read (a tokenizer of 256 thousand tokens takes about 30 MiB).
@@ -113,55 +112,22 @@ fn template(folder: &Path, settings: &Json) -> Result<Option<String>, WeightsErr
 
 fn add_tensors(entries: &mut Entries, (index, file): (usize, &Mapped), family: Architecture) -> Result<(), WeightsError> {
     let path = file.path();
-    if let Some(missing) = missing_bytes(file) {
-        return Err(missing);
-    }
-    let (header, metadata) = SafeTensors::read_metadata(file)
-        .map_err(|error| WeightsError::malformed(path, format!("its safetensors header is wrong: {error}")))?;
-    for (name, info) in metadata.tensors() {
+    for Info { name, kind, shape, bytes } in safetensors::read(file)? {
         // Old checkpoints carry the rotary frequencies, which follow from the configuration.
         if name.ends_with("rotary_emb.inv_freq") {
             continue;
         }
-        let Some(gguf) = canonical_name(&name, family) else {
+        let Some(canonical) = canonical_name(&name, family) else {
             let hint = "no model of a known architecture has such a tensor";
             return Err(WeightsError::unsupported(path, format!("tensor `{name}`"), hint));
         };
-        let kind = match info.dtype {
-            Dtype::F32 => TensorType::F32,
-            Dtype::F16 => TensorType::F16,
-            Dtype::BF16 => TensorType::BF16,
-            other => {
-                let kind = format!("{other:?}").to_lowercase();
-                return Err(WeightsError::TensorType { path: path.to_owned(), tensor: name, kind });
-            }
-        };
-        let bytes = header + 8 + info.data_offsets.0..header + 8 + info.data_offsets.1;
-        let entry = Entry { file: index, bytes, kind, shape: info.shape.clone() };
-        if entries.insert(gguf, entry).is_some() {
-            return Err(WeightsError::malformed(path, format!("tensor `{name}` is also in another file")));
+        let kind = kind.map_err(|kind| {
+            let (tensor, kind) = (name.to_string(), kind.to_lowercase());
+            WeightsError::TensorType { path: path.to_owned(), tensor, kind }
+        })?;
+        if entries.insert(canonical, Entry { file: index, bytes, kind, shape }).is_some() {
+            return Err(WeightsError::malformed(path, format!("tensor `{name}` is there twice")));
         }
     }
     Ok(())
-}
-
-/// Tells a file that was cut off from one that is wrong: the library has one word for both.
-fn missing_bytes(file: &Mapped) -> Option<WeightsError> {
-    let length = u64::from_le_bytes(*file.first_chunk::<8>()?);
-    let truncated = |part: String, missing| WeightsError::Truncated { path: file.path().to_owned(), part, missing };
-    let end = length.checked_add(8)?;
-    let have = file.len() as u64;
-    if end > have {
-        let plausible = file.get(8) == Some(&b'{') && length <= 100 << 20;
-        return plausible.then(|| truncated("its header".to_owned(), end - have));
-    }
-    let header: Json = serde_json::from_slice(&file[8..end as usize]).ok()?;
-    let tensors = header.as_object()?.iter().filter_map(|(name, info)| {
-        let last = info.get("data_offsets")?.get(1)?.as_u64()?;
-        Some((last.checked_add(end)?, name))
-    });
-    let mut cut: Vec<(u64, &String)> = tensors.filter(|(last, _)| *last > have).collect();
-    cut.sort_unstable();
-    let needed = cut.last()?.0;
-    cut.first().map(|(_, name)| truncated(format!("tensor `{name}`"), needed - have))
 }

@@ -18,6 +18,7 @@ mod metadata;
 mod quantize;
 mod recipe;
 mod rope;
+mod safetensors;
 mod shape;
 mod special;
 #[cfg(test)]
