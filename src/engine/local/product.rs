@@ -124,7 +124,7 @@ impl Product {
         let tasks = match inputs.count() {
             0 => return Ok(out),
             _ if x.len() * self.outputs < ALONE || threads == 1 => 1,
-            ..16 => threads,
+            1..16 => threads,
             _ => threads * TASKS,
         };
         let tasks = self.divide(tasks);

@@ -77,8 +77,7 @@ pub(super) fn unpack(form: &Form, lines: &[Line]) -> [Line; 8] {
         for (out, &byte) in step.0.iter_mut().zip(&line.0) {
             *out = (byte >> shift) & mask;
         }
-        if form.high > 0 {
-            let each = 8 / form.high;
+        if let Some(each) = 8_usize.checked_div(form.high) {
             let (line, shift) = (&high[index / each], index % each * form.high);
             let mask = (1 << form.high) - 1;
             for (out, &byte) in step.0.iter_mut().zip(&line.0) {

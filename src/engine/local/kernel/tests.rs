@@ -121,7 +121,7 @@ proptest! {
             for tile in 0..outputs.div_ceil(32) {
                 let mut out = vec![0.0; 32 * rows];
                 let last = outputs.div_ceil(16) - 1;
-                blocks(path, &packed, [2 * tile, (2 * tile + 1).min(last)], &rounded, 0..rows, &mut out);
+                blocks(path, &packed, [2 * tile, (2 * tile + 1).min(last)], (&rounded, 0..rows), &mut out);
                 for (index, out) in out.chunks_exact(32).enumerate() {
                     for (output, out) in (32 * tile..outputs).zip(out) {
                         let expected = by_hand(kind, &bytes[output * row..][..row], &rounded, index);
@@ -130,7 +130,7 @@ proptest! {
                     }
                 }
                 let mut alone = vec![0.0; 32];
-                blocks(path, &packed, [2 * tile, (2 * tile + 1).min(last)], &rounded, rows - 1..rows, &mut alone);
+                blocks(path, &packed, [2 * tile, (2 * tile + 1).min(last)], (&rounded, rows - 1..rows), &mut alone);
                 let bits = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
                 prop_assert_eq!(bits(&alone), bits(&out[32 * (rows - 1)..]));
             }

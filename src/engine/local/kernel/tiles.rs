@@ -29,7 +29,7 @@ pub(in crate::engine::local) enum Weights {
 /// Activations `[rows, inputs]` in every form that some weights ask for, each made once.
 pub(in crate::engine::local) struct Inputs<'a> {
     values: &'a [f32],
-    inputs: usize,
+    width: usize,
     /// Whether they are rounded to the precision of f16 and bf16 weights, as ggml does.
     round: bool,
     legacy: OnceLock<Rows>,
@@ -40,9 +40,9 @@ pub(in crate::engine::local) struct Inputs<'a> {
 
 impl<'a> Inputs<'a> {
     /// Takes the rows.
-    pub(in crate::engine::local) fn new(values: &'a [f32], inputs: usize, round: bool) -> Self {
+    pub(in crate::engine::local) fn new(values: &'a [f32], width: usize, round: bool) -> Self {
         let (legacy, super_blocks, f16, bf16) = Default::default();
-        Self { values, inputs, round, legacy, super_blocks, f16, bf16 }
+        Self { values, width, round, legacy, super_blocks, f16, bf16 }
     }
 
     /// Makes the form that these weights ask for.
@@ -55,7 +55,7 @@ impl<'a> Inputs<'a> {
 
     fn rows(&self, kind: Kind) -> &Rows {
         let cell = if kind.form().block == 32 { &self.legacy } else { &self.super_blocks };
-        cell.get_or_init(|| Rows::new(kind.form(), self.values, self.inputs))
+        cell.get_or_init(|| Rows::new(kind.form(), self.values, self.width))
     }
 
     fn numbers(&self, element: Element) -> &[f32] {
@@ -68,7 +68,7 @@ impl<'a> Inputs<'a> {
 
     /// How many rows there are.
     pub(in crate::engine::local) fn count(&self) -> usize {
-        self.values.len() / self.inputs
+        self.values.len() / self.width
     }
 }
 
@@ -84,7 +84,7 @@ impl Weights {
     /// Writes some tiles' products, output n to column `column + n` of the slab. The inputs are prepared for the weights.
     pub(in crate::engine::local) fn tiles(&self, tiles: Range<usize>, inputs: &Inputs<'_>, column: usize, slab: &mut Slab<'_>) {
         let bytes = if matches!(self, Self::Blocks(_)) { 1 } else { 4 };
-        let most = (RESIDENT / bytes / inputs.inputs / 12 * 12).max(12);
+        let most = (RESIDENT / bytes / inputs.width / 12 * 12).max(12);
         let mut products = vec![0.0; TILE * most.min(inputs.count())];
         for first in (0..inputs.count()).step_by(most) {
             let rows = first..inputs.count().min(first + most);
@@ -104,9 +104,9 @@ impl Weights {
         let last = self.outputs().div_ceil(GROUP) - 1;
         let groups = [2 * tile, (2 * tile + 1).min(last)];
         match self {
-            Self::Blocks(packed) => blocks(*PATH, packed, groups, inputs.rows(packed.kind), rows, out),
+            Self::Blocks(packed) => blocks(*PATH, packed, groups, (inputs.rows(packed.kind), rows), out),
             Self::Plain(plain) => {
-                let x = &inputs.numbers(plain.element)[rows.start * inputs.inputs..rows.end * inputs.inputs];
+                let x = &inputs.numbers(plain.element)[rows.start * inputs.width..rows.end * inputs.width];
                 numbers(*PATH, plain, groups, x, out);
             }
         }
@@ -114,7 +114,7 @@ impl Weights {
 }
 
 /// Two groups of packed blocks times some rows.
-pub(super) fn blocks(path: Path, packed: &Packed, groups: [usize; 2], rows: &Rows, range: Range<usize>, out: &mut [f32]) {
+pub(super) fn blocks(path: Path, packed: &Packed, groups: [usize; 2], (rows, range): (&Rows, Range<usize>), out: &mut [f32]) {
     match path {
         // SAFETY: the path was chosen because the processor has its instructions.
         #[cfg(target_arch = "x86_64")]

@@ -1,4 +1,5 @@
 //! Products in f32 with AVX-512: 32 outputs by up to twelve rows in registers.
+#![expect(clippy::needless_range_loop, reason = "registers are numbered; every loop over them is unrolled")]
 #![expect(unsafe_code, reason = "vector instructions on packed lines, their bounds checked once per call")]
 
 use std::arch::x86_64::{
