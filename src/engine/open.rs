@@ -94,8 +94,8 @@ pub struct Surroundings<'a> {
 }
 
 /// Opens a subject. Models quantized from the `canary` are kept by the canary's content, the recipe, the importance matrix and the
-/// quantizer, and made
-/// again where a kept file isn't what was written. `progress` is told the weights quantized and the weights in all.
+/// quantizer, and made again where a kept file isn't what was written. `progress` is told the weights quantized and the weights
+/// in all.
 ///
 /// Reads whole model files and computes: call it where blocking is allowed.
 pub fn open(
