@@ -37,7 +37,7 @@ enum Work<'a> {
     /// Token scores of a document's windows.
     Document(Vec<Span>, &'a str),
     /// Text.
-    Text(Prompt<'a>),
+    Text(Box<Prompt<'a>>),
 }
 
 impl Inner {
@@ -71,7 +71,7 @@ impl Inner {
                     Waiting::Document(text, count)
                 }
                 Work::Text(prompt) => {
-                    prompts.push(prompt);
+                    prompts.push(*prompt);
                     Waiting::Text
                 }
             }));
@@ -97,12 +97,12 @@ impl Inner {
             Request::Perplexity { text } => Ok(Work::Document(self.vocabulary.windows(text)?, text)),
             Request::Generate { prompt, generation } => {
                 let guide = self.guide(generation)?;
-                Ok(Work::Text(Prompt { tokens: self.vocabulary.prompt(prompt)?, generation, guide }))
+                Ok(Work::Text(Box::new(Prompt { tokens: self.vocabulary.prompt(prompt)?, generation, guide })))
             }
             Request::Chat { messages, tools, generation } => {
                 let template = self.template.as_ref().ok_or_else(|| refused("the model has no chat template".into()))?;
                 let tokens = self.vocabulary.rendered(&template.render(messages, tools)?)?;
-                Ok(Work::Text(Prompt { tokens, generation, guide: self.guide(generation)? }))
+                Ok(Work::Text(Box::new(Prompt { tokens, generation, guide: self.guide(generation)? })))
             }
         }
     }
