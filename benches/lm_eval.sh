@@ -16,4 +16,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 export QUANTGATE=${QUANTGATE:-target/release/quantgate}
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HOME=$PWD/target/lm_eval/hf
-exec "${PYTHON:-python3}" benches/lm_eval.py target/lm_eval models/demo datasets "${1:-1000}"
+exec "${PYTHON:-python3}" benches/item_by_item.py target/lm_eval models/demo datasets "${1:-1000}"

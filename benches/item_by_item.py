@@ -1,6 +1,6 @@
 """Compares quantgate with lm-evaluation-harness item by item; see benches/lm_eval.sh.
 
-    lm_eval.py OUT MODEL DATASETS ITEMS
+    item_by_item.py OUT MODEL DATASETS ITEMS
 """
 
 import json
