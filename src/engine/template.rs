@@ -9,8 +9,10 @@ use super::{Failure, RetryClass, python};
 use crate::domain::{CauseKind, Message};
 use crate::weights::Special;
 
-/// The only template's name.
+/// The template's name.
 const NAME: &str = "chat_template";
+/// The name of the one for conversations with tools.
+const TOOLS: &str = "tool_use";
 
 /// A model's chat template, ready to render.
 pub(super) struct ChatTemplate {
@@ -42,8 +44,15 @@ impl ChatTemplate {
         })
     }
 
+    /// Takes another template for conversations with tools, as transformers does.
+    pub(super) fn with_tools(mut self, source: &str) -> Result<Self, Error> {
+        self.environment.add_template_owned(TOOLS, source.to_owned())?;
+        Ok(self)
+    }
+
     /// The prompt for an answer to the messages.
     pub(super) fn render(&self, messages: &[Message], tools: &[serde_json::Value]) -> Result<String, Failure> {
+        let offered = self.environment.get_template(TOOLS).ok().filter(|_| !tools.is_empty());
         let tools = if tools.is_empty() { Value::from(()) } else { Value::from(Serde(tools)) };
         let values = context! {
             messages => Value::from(Serde(messages)),
@@ -55,7 +64,8 @@ impl ChatTemplate {
             unk_token => &self.unk,
             pad_token => &self.pad,
         };
-        let rendered = self.environment.get_template(NAME).and_then(|template| template.render(values));
+        let template = offered.map_or_else(|| self.environment.get_template(NAME), Ok);
+        let rendered = template.and_then(|template| template.render(values));
         let refused = |error| format!("the chat template cannot render this conversation: {error}");
         rendered.map_err(|error| Failure::new(CauseKind::Refused, RetryClass::No, refused(error)))
     }
@@ -106,6 +116,14 @@ mod tests {
         assert_eq!(plain, r#"{"name": "f<x>", "list": [1, 2.0, true, null, 1e+20, 1.5e-07], "empty": {}, "text": "é'\n\u0001"}"#);
         let indented = render("{{ tools[0].list | tojson(indent=2, ensure_ascii=False) }}", &[tool]).expect("renders");
         assert_eq!(indented, "[\n  1,\n  2.0,\n  true,\n  null,\n  1e+20,\n  1.5e-07\n]");
+    }
+
+    #[test]
+    fn a_template_for_tools_is_used_where_tools_are_offered() {
+        let template = ChatTemplate::new("plain", &Special::default(), |_| None).expect("the template compiles");
+        let template = template.with_tools("with {{ tools | length }}").expect("the template compiles");
+        assert_eq!(template.render(&[], &[]).expect("renders"), "plain");
+        assert_eq!(template.render(&[], &[serde_json::json!({})]).expect("renders"), "with 1");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use super::folder::Folder;
 use super::gguf::{self, Header, TensorType, Value};
 use super::layout::{self, Entries, Entry};
 use super::mapped::Mapped;
+use super::template::Templates;
 use super::{Architecture, Config, Facts, Matrix, Special, WeightsError, vocabulary};
 
 /// A tensor as the file stores it.
@@ -32,7 +33,7 @@ pub struct Checkpoint {
     entries: Entries,
     config: Config,
     tokenizer: Tokenizer,
-    template: Option<String>,
+    templates: Templates,
     special: Special,
     facts: Facts,
     header: Option<Header>,
@@ -66,7 +67,7 @@ impl Checkpoint {
     }
 
     fn from_folder(folder: Folder, tokenizer: Option<Tokenizer>) -> Result<Self, WeightsError> {
-        let Folder { files, entries, config, json, template, path } = folder;
+        let Folder { files, entries, config, json, templates, path } = folder;
         let entries = layout::canonical(&path, &config, entries)?;
         layout::check(&path, &config, &entries)?;
         let tokenizer = match tokenizer {
@@ -77,9 +78,9 @@ impl Checkpoint {
         let [config_json, generation, settings] = &json;
         let special = Special::from_json(&path, [config_json, generation, settings], &tokenizer)?;
         let (quantization, quantizer) = (None, None);
-        let known = Known { path: &path, tokenizer: &tokenizer, template: template.as_deref(), quantization, quantizer };
+        let known = Known { path: &path, tokenizer: &tokenizer, templates: &templates, quantization, quantizer };
         let facts = Facts::gather(&files, &entries, known)?;
-        Ok(Self { path, files, entries, config, tokenizer, template, special, facts, header: None })
+        Ok(Self { path, files, entries, config, tokenizer, templates, special, facts, header: None })
     }
 
     /// Opens a GGUF file with a tokenizer that is already at hand, or else the file's own.
@@ -100,19 +101,19 @@ impl Checkpoint {
         vocabulary::check_size(path, &tokenizer, &config)?;
         let special = Special::from_header(path, &header, &tokenizer)?;
         let text = |key: &str| header.get(key).and_then(Value::text).map(str::to_owned);
-        let template = text("tokenizer.chat_template");
+        let templates = Templates::of_header(&header);
         let number = header.get("general.file_type").and_then(Value::integer);
         let known = Known {
             path,
             tokenizer: &tokenizer,
-            template: template.as_deref(),
+            templates: &templates,
             quantization: number.and_then(file_type).map(str::to_owned),
             quantizer: text("quantgate.quantizer"),
         };
         let files = vec![file];
         let facts = Facts::gather(&files, &entries, known)?;
         let header = Some(header);
-        Ok(Self { path: path.to_owned(), files, entries, config, tokenizer, template, special, facts, header })
+        Ok(Self { path: path.to_owned(), files, entries, config, tokenizer, templates, special, facts, header })
     }
 
     /// For tests: the same vocabulary around another shape, whose named f32 tensors lie one after the other in a file.
@@ -142,7 +143,17 @@ impl Checkpoint {
 
     /// The chat template, in Jinja.
     pub fn chat_template(&self) -> Option<&str> {
-        self.template.as_deref()
+        self.templates.plain.as_deref()
+    }
+
+    /// The chat template for conversations with tools, where it is another one.
+    pub fn tool_template(&self) -> Option<&str> {
+        self.templates.tools.as_deref()
+    }
+
+    /// Both templates.
+    pub(super) fn templates(&self) -> &Templates {
+        &self.templates
     }
 
     /// The tokens with a role.

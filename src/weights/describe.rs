@@ -5,6 +5,9 @@ use super::metadata::shape;
 use super::special::END_TOKENS;
 use super::{Checkpoint, Special, WeightsError, vocabulary};
 
+/// Keys of our own that say what a model is, not how its file was made.
+pub(super) const KEPT: [&str; 3] = [END_TOKENS, vocabulary::SPACE_PREFIX, vocabulary::STRIPPING];
+
 /// Keys and values, in the order in which they are written.
 pub(super) type Metadata = Vec<(String, Value)>;
 
@@ -18,9 +21,7 @@ pub(super) fn describe(source: &Checkpoint, name: &str) -> Result<Metadata, Weig
     metadata.extend(shape(source.config()));
     metadata.extend(vocabulary::describe(source)?);
     roles(&mut metadata, source.special());
-    if let Some(template) = source.chat_template() {
-        metadata.push(("tokenizer.chat_template".to_owned(), Value::Text(template.to_owned())));
-    }
+    metadata.extend(source.templates().describe());
     Ok(metadata)
 }
 
@@ -37,10 +38,7 @@ fn roles(metadata: &mut Metadata, special: &Special) {
     for (role, id) in roles {
         metadata.extend(id.map(|id| (format!("tokenizer.ggml.{role}_token_id"), Value::U32(id))));
     }
-    if special.eos.len() > 3 {
-        // GGUF has three roles for tokens that end an answer; further ones go into a key of our own.
-        let ids: Vec<i32> = special.eos.iter().map(|&id| id.cast_signed()).collect();
-        metadata.push((END_TOKENS.to_owned(), Value::Array(Array::of_integers(&ids))));
-    }
+    let ids: Vec<i32> = special.eos.iter().map(|&id| id.cast_signed()).collect();
+    metadata.push((END_TOKENS.to_owned(), Value::Array(Array::of_integers(&ids))));
     metadata.push(("tokenizer.ggml.add_bos_token".to_owned(), Value::Bool(special.add_bos)));
 }

@@ -9,6 +9,7 @@ use tokenizers::Tokenizer;
 use super::gguf::TensorType;
 use super::layout::Entries;
 use super::mapped::Mapped;
+use super::template::Templates;
 use super::{WeightsError, vocabulary};
 use crate::domain::{Digest, Identity};
 
@@ -27,7 +28,7 @@ pub struct Facts {
     pub quantization: String,
     /// Digest of the vocabulary and of how text is cut into it: equal for a model's own forms, GGUF or not.
     pub vocabulary: Digest,
-    /// Digest of the chat template's text; of an empty text where there is none.
+    /// Digest of the chat template's text, with the one for tools where there are two; of an empty text where there is none.
     pub template: Digest,
     /// What made the quantized tensors, where the file says so.
     pub quantizer: Option<String>,
@@ -39,8 +40,8 @@ pub(super) struct Known<'a> {
     pub(super) path: &'a Path,
     /// Its tokenizer.
     pub(super) tokenizer: &'a Tokenizer,
-    /// Its chat template.
-    pub(super) template: Option<&'a str>,
+    /// Its chat templates.
+    pub(super) templates: &'a Templates,
     /// Its quantization's name, where a file says so.
     pub(super) quantization: Option<String>,
     /// Its quantizer, where a file says so.
@@ -75,7 +76,7 @@ impl Facts {
             bits_per_weight: if parameters == 0 { 0.0 } else { 8.0 * bytes as f64 / parameters as f64 },
             quantization: known.quantization.unwrap_or_else(|| majority(entries)),
             vocabulary: vocabulary::digest(known.path, known.tokenizer)?,
-            template: digest(&blake3::hash(known.template.unwrap_or_default().as_bytes())),
+            template: digest(&blake3::hash(known.templates.digested().as_bytes())),
             quantizer: known.quantizer,
         })
     }

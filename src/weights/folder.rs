@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::layout::{Entries, Entry, canonical_name};
 use super::mapped::Mapped;
 use super::safetensors::{self, Info};
+use super::template::Templates;
 use super::{Architecture, Config, WeightsError};
 
 /// The largest JSON file that is read (a tokenizer of 256 thousand tokens takes about 30 MiB).
@@ -23,8 +24,8 @@ pub(super) struct Folder {
     pub(super) config: Config,
     /// `config.json`, `generation_config.json` and `tokenizer_config.json` as they are; null where absent.
     pub(super) json: [Json; 3],
-    /// The chat template.
-    pub(super) template: Option<String>,
+    /// The chat templates.
+    pub(super) templates: Templates,
     /// The folder.
     pub(super) path: PathBuf,
 }
@@ -46,7 +47,7 @@ impl Folder {
         let config = Config::from_json(&config_path, &config_json)?;
         let generation = read_json(&folder.join("generation_config.json"))?.unwrap_or_default();
         let settings = read_json(&folder.join("tokenizer_config.json"))?.unwrap_or_default();
-        let template = template(&folder, &settings)?;
+        let templates = Templates::of_folder(&folder, &settings)?;
         let files = weights.iter().map(|file| Mapped::open(file)).collect::<Result<Vec<_>, _>>()?;
         let mut entries = Entries::new();
         for (index, file) in files.iter().enumerate() {
@@ -56,7 +57,7 @@ impl Folder {
             // Some writers store the shared matrix under both names.
             entries.remove("output.weight");
         }
-        Ok(Self { files, entries, config, json: [config_json, generation, settings], template, path: folder })
+        Ok(Self { files, entries, config, json: [config_json, generation, settings], templates, path: folder })
     }
 }
 
@@ -88,7 +89,8 @@ pub(super) fn read_json(path: &Path) -> Result<Option<Json>, WeightsError> {
     json.map(Some).map_err(|error| WeightsError::malformed(path, format!("it is not valid JSON: {error}")))
 }
 
-fn read_text(path: &Path) -> Result<Option<String>, WeightsError> {
+/// Reads a text file; none where it doesn't exist.
+pub(super) fn read_text(path: &Path) -> Result<Option<String>, WeightsError> {
     if !path.is_file() {
         return Ok(None);
     }
@@ -97,17 +99,6 @@ fn read_text(path: &Path) -> Result<Option<String>, WeightsError> {
         return Err(WeightsError::malformed(path, "it is larger than any file of its name"));
     }
     std::fs::read_to_string(path).map(Some).map_err(read)
-}
-
-/// The template's three homes: a file of its own, a text in `tokenizer_config.json`, or the one named `default` in a list there.
-fn template(folder: &Path, settings: &Json) -> Result<Option<String>, WeightsError> {
-    if let Some(text) = read_text(&folder.join("chat_template.jinja"))? {
-        return Ok(Some(text));
-    }
-    let value = settings.get("chat_template").unwrap_or(&Json::Null);
-    let named = |list: &Vec<Json>| list.iter().find(|entry| entry["name"] == "default").map(|entry| entry["template"].clone());
-    let value = value.as_array().map_or_else(|| value.clone(), |list| named(list).unwrap_or_default());
-    Ok(value.as_str().map(str::to_owned))
 }
 
 fn add_tensors(entries: &mut Entries, (index, file): (usize, &Mapped), family: Architecture) -> Result<(), WeightsError> {

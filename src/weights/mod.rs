@@ -21,6 +21,7 @@ mod rope;
 mod safetensors;
 mod shape;
 mod special;
+mod template;
 #[cfg(test)]
 mod tests;
 mod vocabulary;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use half::{bf16, f16};
 
-use super::describe::{Metadata, describe};
+use super::describe::{KEPT, Metadata, describe};
 use super::ggml;
 use super::gguf::{Header, TensorPlan, TensorType, Value, Writer};
 use super::imatrix::{Imatrix, Order};
@@ -95,7 +95,7 @@ fn jobs<'a>(source: &Checkpoint, order: Order<'a>) -> Result<Vec<Job<'a>>, Weigh
 fn base_metadata(source: &Checkpoint) -> Result<Metadata, WeightsError> {
     if let Some(header) = source.header() {
         let ours = |key: &str| {
-            key.starts_with("quantgate.")
+            (key.starts_with("quantgate.") && !KEPT.contains(&key))
                 || key.starts_with("split.")
                 || key.starts_with("quantize.imatrix.")
                 || ["general.file_type", "general.quantization_version", "general.alignment"].contains(&key)

@@ -8,8 +8,25 @@ use tokenizers::Tokenizer;
 use super::gguf::{Header, Value};
 use super::{WeightsError, vocabulary};
 
-/// The key for end tokens where there are more than GGUF has roles for.
+/// The key for all end tokens: GGUF has roles for three.
 pub(super) const END_TOKENS: &str = "quantgate.end_token_ids";
+/// The tokens that end an answer wherever they are in a vocabulary: files of llama.cpp name one or two of a model's end
+/// tokens, and llama.cpp finds the others by their text.
+const END_TEXTS: [&str; 13] = [
+    "<|eot_id|>",
+    "<|im_end|>",
+    "<|end|>",
+    "<|return|>",
+    "<|call|>",
+    "<end_of_turn>",
+    "<|endoftext|>",
+    "</s>",
+    "<|eom_id|>",
+    "<EOT>",
+    "<|end_of_text|>",
+    "<end_of_utterance>",
+    "<｜end▁of▁sentence｜>",
+];
 
 /// The special tokens of a model.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +76,8 @@ impl Special {
         let mut eos: Vec<u32> = ["eos", "eot", "eom"].iter().filter_map(|name| id(name)).collect();
         if let Some(Value::Array(array)) = header.get(END_TOKENS) {
             eos.extend(array.integers().into_iter().flatten().filter_map(|id| u32::try_from(id).ok()));
+        } else {
+            eos.extend(END_TEXTS.iter().filter_map(|text| tokenizer.token_to_id(text)));
         }
         let special = Self { bos: id("bos"), eos, unk: id("unknown"), pad: id("padding"), ..Self::default() };
         special.complete(path, tokenizer)

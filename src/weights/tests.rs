@@ -2,6 +2,8 @@
 
 mod families;
 mod refusals;
+mod templates;
+mod tokenizers;
 mod vocabulary;
 
 use std::collections::{BTreeMap, HashMap};

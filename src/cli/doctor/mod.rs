@@ -76,6 +76,7 @@ async fn examine(plan: &Plan, subject: &Subject, opened: Result<Open, Failure>, 
     let price = plan.services.get(&subject.name).and_then(|service| service.price);
     let mut checks = way::of(spec, open.engine.origin());
     checks.push(shown::identity(&known.identity));
+    checks.extend(shown::beginning(&known.identity));
     checks.extend(ability::of_tasks(known.able, &demand));
     checks.push(ability::of_context(known.able, &demand, asked.rate));
     checks.extend(ability::of_limits(open.engine.endpoint(), &demand, asked.rate));

@@ -40,6 +40,12 @@ pub(super) fn identity(identity: &Identity) -> Finding {
     }
 }
 
+/// What is odd about how a subject's prompts begin, where its engine tells: a server may do it another way.
+pub(super) fn beginning(identity: &Identity) -> Option<Finding> {
+    let says = identity.details.get("beginning")?;
+    Some(Finding::doubtful("beginning", format!("{says}: a server that adds or drops one reads other prompts")))
+}
+
 /// A subject's findings, a line each.
 pub(super) fn say(examined: &Examined) {
     terminal::say(&format!("{} · {}", examined.subject, examined.engine));

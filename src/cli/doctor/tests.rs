@@ -183,3 +183,13 @@ fn the_worst_finding_decides_the_exit_code() {
     assert_eq!(worst(&[Verdict::Unfair, Verdict::Doubtful]), (4, "1 check would make a comparison INVALID".into()));
     assert_eq!(worst(&[Verdict::Unfair, Verdict::Bad, Verdict::Bad]), (2, "2 checks keep a run from starting".into()));
 }
+
+#[test]
+fn how_prompts_begin_is_shown_where_it_is_odd() {
+    let mut identity = known(|_| {}).identity;
+    assert!(shown::beginning(&identity).is_none());
+    identity.details.insert("beginning".into(), "the chat template writes BOS twice".into());
+    let finding = shown::beginning(&identity).expect("it is odd");
+    assert_eq!(finding.verdict, Verdict::Doubtful);
+    assert!(finding.says.contains("BOS twice"), "{}", finding.says);
+}

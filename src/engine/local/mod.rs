@@ -8,6 +8,7 @@
 //! an answer is the same to the last bit whatever it is computed with.
 
 mod attention;
+mod beginning;
 mod cache;
 mod decoder;
 mod encode;
@@ -112,9 +113,16 @@ impl LocalEngine {
         let checkpoint = Arc::new(checkpoint);
         let decoder = Decoder::new(&checkpoint, settings).map_err(|error| LoadError::Weights(error.to_string()))?;
         let text = |id| checkpoint.tokenizer().id_to_token(id);
-        let template = checkpoint.chat_template().map(|source| ChatTemplate::new(source, checkpoint.special(), text));
-        let template = template.transpose().map_err(|error| LoadError::Template(error.to_string()))?;
-        let identity = identity::identify(&checkpoint, settings, decoder.arch());
+        let compile = |source| match (ChatTemplate::new(source, checkpoint.special(), text), checkpoint.tool_template()) {
+            (Ok(template), Some(tools)) => template.with_tools(tools),
+            (compiled, _) => compiled,
+        };
+        let template = checkpoint.chat_template().map(compile).transpose();
+        let template = template.map_err(|error| LoadError::Template(error.to_string()))?;
+        let mut identity = identity::identify(&checkpoint, settings, decoder.arch());
+        if let Some(says) = template.as_ref().and_then(|template| beginning::beginning(&checkpoint, template)) {
+            identity.details.insert(beginning::BEGINNING.to_owned(), says.to_owned());
+        }
         let vocabulary = Vocabulary::new(&checkpoint);
         let limits = Limits::of(&decoder, checkpoint.config(), settings.memory);
         let memory = Mutex::new(Memory::new(&decoder, limits));

@@ -18,6 +18,7 @@ use super::{Config, WeightsError};
 
 pub(super) use self::digest::digest;
 pub(super) use self::listing::role;
+pub(super) use self::pieces::{SPACE_PREFIX, STRIPPING};
 pub(super) use self::write::describe;
 
 /// GGUF's token types.
@@ -80,4 +81,10 @@ pub(super) fn from_header(path: &Path, header: &Header) -> Result<Tokenizer, Wei
         None => Err(refuse("it has no vocabulary (`tokenizer.ggml.model` is missing)".to_owned())),
     }?;
     parse(path, json.to_string().as_bytes())
+}
+
+/// Why GGUF has no words for a tokenizer; none where it has.
+#[cfg(test)]
+pub(super) fn refusal(tokenizer: &Tokenizer) -> Option<String> {
+    recognize::recognize(&serde_json::to_value(tokenizer).expect("a tokenizer is JSON")).err()
 }

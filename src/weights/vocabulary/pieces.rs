@@ -14,9 +14,9 @@ use super::listing::Listing;
 /// What stands for a space within pieces.
 pub(super) const SPACE: &str = "▁";
 /// The key for a rule about the first space that GGUF's `add_space_prefix` cannot say.
-pub(super) const SPACE_PREFIX: &str = "quantgate.space_prefix";
+pub(in crate::weights) const SPACE_PREFIX: &str = "quantgate.space_prefix";
 /// The key for tokens that take the white space behind them; llama.cpp knows those of Phi-3 by the model's name.
-pub(super) const STRIPPING: &str = "quantgate.stripping_token_ids";
+pub(in crate::weights) const STRIPPING: &str = "quantgate.stripping_token_ids";
 /// The longest piece: its ways of coming about are all listed.
 const LONGEST: usize = 256;
 
