@@ -96,7 +96,6 @@ fn overrides_win_over_the_plan() {
         seed: Some(1),
         reports: Some("elsewhere".into()),
         cache: None,
-        memory: None,
         limit: Some(50),
         policy: Some(place.path("policy.toml")),
         memory: Some(1 << 30),
