@@ -37,7 +37,7 @@ mod score;
 #[cfg(test)]
 mod tests;
 
-pub use self::guide::{Enforced, enforce};
+pub use self::guide::{enforce, loose};
 #[cfg(test)]
 pub(super) use self::tests::random_model;
 

@@ -1,5 +1,7 @@
 //! Constraints as llguidance's grammars, and what of a schema no grammar can hold an answer to.
 
+use std::sync::OnceLock;
+
 use llguidance::api::TopLevelGrammar;
 use llguidance::earley::SlicedBiasComputer;
 use llguidance::toktrie::{ApproximateTokEnv, InferenceCapabilities, TokEnv};
@@ -18,24 +20,23 @@ const FORMATS: [&str; 10] = ["date-time", "time", "date", "duration", "email", "
 /// pydantic's pattern of a decimal number looks ahead; this one means the same and doesn't.
 pub(super) const RESTATED: [(&str, &str); 1] = [(r"^(?!^[-+.]*$)[+-]?0*\d*\.?\d*$", r"^[+-]?(\d+\.?\d*|\.\d+)$")];
 
-/// What is held of a constraint.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Enforced {
-    /// What answers may still break, as fragments of a sentence; empty where they can't break anything.
-    pub loose: Vec<&'static str>,
-}
-
 /// Whether a constraint can be enforced on any vocabulary that spells every byte.
 ///
 /// # Errors
 /// Why not, as a fragment of a sentence, in llguidance's words.
-pub fn enforce(constraint: &Constraint) -> Result<Enforced, String> {
-    compile(&factory(&ApproximateTokEnv::single_byte_env())?, constraint)?;
-    let loose = match constraint {
+pub fn enforce(constraint: &Constraint) -> Result<(), String> {
+    static BYTES: OnceLock<Result<ParserFactory, String>> = OnceLock::new();
+    let bytes = BYTES.get_or_init(|| factory(&ApproximateTokEnv::single_byte_env()));
+    compile(bytes.as_ref().map_err(Clone::clone)?, constraint).map(|_| ())
+}
+
+/// What answers may break of a constraint that they are held to, as fragments of a sentence; mostly nothing.
+#[must_use]
+pub fn loose(constraint: &Constraint) -> Vec<&'static str> {
+    match constraint {
         Constraint::JsonSchema(schema) => restated(schema).1,
         Constraint::Regex(_) | Constraint::Choice(_) => Vec::new(),
-    };
-    Ok(Enforced { loose })
+    }
 }
 
 /// llguidance for a vocabulary, without words on its own.

@@ -14,7 +14,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use llguidance::toktrie::{ApproximateTokEnv, SimpleVob, TokEnv, TokRxInfo, TokTrie};
 use llguidance::{Matcher, ParserFactory};
 
-pub use self::grammar::{Enforced, enforce};
+pub use self::grammar::{enforce, loose};
 pub(super) use self::spelling::Spelling;
 
 use super::encode::refused;

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng as _, SeedableRng as _};
 use serde_json::{Value, json};
 
-use super::{Enforced, Guide, Guides, Spelling, enforce};
+use super::{Guide, Guides, Spelling, enforce, loose};
 use crate::domain::Constraint;
 use crate::weights::Special;
 
@@ -61,26 +61,42 @@ fn allowed(guide: &mut Guide) -> BTreeSet<u32> {
     mask.iter().collect()
 }
 
-/// Walks `ways` random ways through a language and compares every mask; returns how many.
-fn compare(constraint: &Constraint, regex: &str, spell: fn() -> Spelling, ways: u64) -> usize {
-    let (guides, vocabulary) = (Guides::default(), theirs(&spell()));
-    let index = Index::new(regex, &vocabulary).unwrap_or_else(|error| panic!("{regex}: {error}"));
-    let mut masks = 0;
+/// Masks that were compared, and tokens among them that outlines-core alone leaves out.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Compared {
+    masks: usize,
+    dropped: usize,
+}
+
+/// Walks `ways` random ways through a language and compares every mask.
+///
+/// outlines-core leaves out a token that ends one byte behind a whole text and in the middle of a longer one (the `.` after
+/// `0` in `0(\.5)?`): its automaton reports a match one byte late. Such tokens are counted; any other difference is a fault.
+fn compare(constraint: &Constraint, pattern: &str, spell: fn() -> Spelling, ways: u64) -> Compared {
+    let (guides, vocabulary, spelling) = (Guides::default(), theirs(&spell()), spell());
+    let index = Index::new(pattern, &vocabulary).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+    let whole = regex::bytes::Regex::new(&format!(r"\A(?:{pattern})\z")).expect("a regular expression");
+    let mut compared = Compared::default();
     for way in 0..ways {
         let mut stream = ChaCha8Rng::seed_from_u64(way);
         let (mut ours, mut state) = (guide(&guides, constraint, spell), index.initial_state());
         for _ in 0..40 {
             let their: BTreeSet<u32> = index.allowed_tokens(&state).unwrap_or_default().into_iter().collect();
-            masks += 1;
+            compared.masks += 1;
             if ours.is_complete() {
-                assert_eq!(their, BTreeSet::from([vocabulary.eos_token_id()]), "{regex} after {:?}", ours.text());
+                assert_eq!(their, BTreeSet::from([vocabulary.eos_token_id()]), "{pattern} after {:?}", ours.text());
                 break;
             }
             let our = allowed(&mut ours);
-            let only = |a: &BTreeSet<u32>, b: &BTreeSet<u32>| a.difference(b).copied().take(5).collect::<Vec<_>>();
-            let (more, less) = (only(&our, &their), only(&their, &our));
-            assert!(our == their, "{regex} after {:?}: ours alone {more:?}, theirs alone {less:?}", ours.text());
-            let open: Vec<u32> = our.into_iter().filter(|&token| token != vocabulary.eos_token_id()).collect();
+            let missing: Vec<u32> = their.difference(&our).copied().collect();
+            assert!(missing.is_empty(), "{pattern} after {:?}: theirs alone {missing:?}", ours.text());
+            for &token in our.difference(&their) {
+                let text = [&ours.written[..], &spelling.tokens[token as usize]].concat();
+                let late = whole.is_match(&text[..text.len() - 1]) && !whole.is_match(&text);
+                assert!(late, "{pattern} after {:?}: ours alone {token}", ours.text());
+                compared.dropped += 1;
+            }
+            let open: Vec<u32> = their.into_iter().filter(|&token| token != vocabulary.eos_token_id()).collect();
             if open.is_empty() {
                 break;
             }
@@ -89,7 +105,7 @@ fn compare(constraint: &Constraint, regex: &str, spell: fn() -> Spelling, ways: 
             state = index.next_state(&state, &token).expect("their mask allows it");
         }
     }
-    masks
+    compared
 }
 
 /// Regular expressions of users, and those that Outlines writes for types, with alternatives of which none begins another:
@@ -121,13 +137,18 @@ const REGEXES: [&str; 22] = [
 
 #[test]
 fn the_tokens_on_offer_are_those_of_outlines_core_along_every_regular_expression() {
-    let mut masks = 0;
+    let mut all = Compared::default();
     for regex in REGEXES {
         let constraint = Constraint::Regex(regex.to_owned());
-        masks += compare(&constraint, regex, demo, 20) + compare(&constraint, regex, pieces, 10);
+        for one in [compare(&constraint, regex, demo, 20), compare(&constraint, regex, pieces, 10)] {
+            if one.dropped > 0 {
+                println!("{regex}: {one:?}");
+            }
+            all = Compared { masks: all.masks + one.masks, dropped: all.dropped + one.dropped };
+        }
     }
-    println!("{masks} masks equal");
-    assert!(masks > 4_000, "{masks}");
+    println!("{all:?}");
+    assert!(all.masks > 4_000, "{all:?}");
 }
 
 /// Schemas whose language is one for both: no string without a pattern and no real number (the two escape and write
@@ -159,8 +180,12 @@ fn the_tokens_on_offer_are_those_of_outlines_core_where_a_schema_means_the_same_
         let regex = regex_from_value(&schema, Some(""), None).expect("outlines-core knows it");
         schema["x-guidance"] = json!({"whitespace_flexible": false});
         let by_schema = Constraint::JsonSchema(schema);
-        masks += compare(&by_schema, &regex, demo, 20) + compare(&by_schema, &regex, pieces, 10);
-        masks += compare(&Constraint::Regex(regex.clone()), &regex, demo, 5);
+        let by_regex = Constraint::Regex(regex.clone());
+        for (constraint, spell) in [(&by_schema, demo as fn() -> Spelling), (&by_schema, pieces), (&by_regex, demo)] {
+            let one = compare(constraint, &regex, spell, 15);
+            assert_eq!(one.dropped, 0, "{regex}");
+            masks += one.masks;
+        }
     }
     println!("{masks} masks equal");
     assert!(masks > 1_500, "{masks}");
@@ -183,7 +208,7 @@ fn accepts(guides: &Guides, constraint: &Constraint, text: &str) -> bool {
 #[test]
 fn a_choice_offers_every_way_of_spelling_its_texts_and_the_end_after_one() {
     let texts = ["yes", "no, never", "a|b", "x/y", "(?)"].map(String::from).to_vec();
-    assert!(compare(&Constraint::Choice(texts), r"yes|no, never|a\|b|x/y|\(\?\)", demo, 40) > 100);
+    assert!(compare(&Constraint::Choice(texts), r"yes|no, never|a\|b|x/y|\(\?\)", demo, 40).masks > 100);
     let (guides, nested) = (Guides::default(), Constraint::Choice(vec!["12".into(), "127".into(), String::new()]));
     for (text, whole) in [("12", true), ("127", true), ("", true), ("1", false), ("1277", false), ("2", false)] {
         assert_eq!(accepts(&guides, &nested, text), whole, "{text:?}");
@@ -199,7 +224,7 @@ fn schemas_as_pydantic_writes_them_are_taken_as_they_are() {
     let guides = Guides::default();
     for (name, shape) in &shapes {
         let constraint = Constraint::JsonSchema(shape["schema"].clone());
-        assert_eq!(enforce(&constraint), Ok(Enforced::default()), "{name}");
+        assert_eq!((enforce(&constraint), loose(&constraint)), (Ok(()), vec![]), "{name}");
         for (key, whole) in [("fits", true), ("breaks", false)] {
             for text in shape[key].as_array().expect("a list").iter().filter_map(Value::as_str) {
                 assert_eq!(accepts(&guides, &constraint, text), whole, "{name}: {text}");
@@ -221,9 +246,9 @@ fn what_cannot_be_enforced_is_refused_in_words_and_what_is_loose_is_told() {
     assert_eq!(schema(json!({"not": {"type": "string"}})), Err(r#"Unimplemented keys: ["not"]"#.to_owned()));
     assert!(schema(json!({"type": "objekt"})).is_err() && schema(json!({"$ref": "#/$defs/none"})).is_err());
     let set = json!({"type": "array", "items": {"type": "integer"}, "uniqueItems": true});
-    assert_eq!(schema(set).expect("taken").loose.len(), 1);
+    assert_eq!((schema(set.clone()), loose(&Constraint::JsonSchema(set)).len()), (Ok(()), 1));
     let named = json!({"type": "object", "properties": {"uniqueItems": {"type": "boolean"}, "format": {"type": "string"}}});
-    assert_eq!(schema(named), Ok(Enforced::default()), "properties with a keyword's name are none");
+    assert_eq!(loose(&Constraint::JsonSchema(named)), Vec::<&str>::new(), "properties with a keyword's name are none");
     let guides = Guides::default();
     let Err(failure) = guides.guide(&Constraint::Regex("(".to_owned()), demo) else { panic!("refused") };
     assert_eq!(failure.message, "the constraint cannot be enforced: unclosed group");
