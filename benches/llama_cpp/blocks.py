@@ -34,7 +34,8 @@ def llama(model, *more):
     command = [f"{os.environ['LLAMA_CPP_BIN']}/llama-perplexity", "-m", model, "-c", CONTEXT, "-t", THREADS, *more]
     for _ in range(5):
         began = time.monotonic()
-        text = subprocess.run(command, capture_output=True, text=True, errors="replace").stdout
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+        text = done.stdout
         took = time.monotonic() - began
         if "Same top p" in text.split("======")[-1] or "Final estimate" in text:
             return text, took
@@ -55,14 +56,14 @@ def theirs(text):
 def ours(program, *arguments):
     """The figures of quantgate's JSON and the seconds."""
     began = time.monotonic()
-    done = subprocess.run([program, *map(str, arguments), "--json"], capture_output=True, text=True)
+    done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True)
     if done.returncode:
         sys.exit(done.stderr)
     return json.loads(done.stdout)["figures"], time.monotonic() - began
 
 
 def quantgate(model, *more, how=()):
-    return ours(os.environ["QUANTGATE"], "divergence", model, "--threads", THREADS, *how, *more)
+    return ours(os.environ["QUANTGATE"], "divergence", model, "--threads", THREADS, "--json", *how, *more)
 
 
 def as_printed(figure, key, value, error):
@@ -99,6 +100,21 @@ def side_by_side(block, figures, title):
     return differ, largest[0]
 
 
+def one_variant(folder, types, kept):
+    """Both programs have the same logits of the variant, too: llama.cpp's own."""
+    print("== one file, one variant: llama-perplexity's file and llama.cpp's logits of f32 weights")
+    results = []
+    for type in types:
+        model, rows = folder / f"{type}-f32.gguf", folder / "variant.f32"
+        text, _ = llama(model, *EXACT, "--kl-divergence", "--kl-divergence-base", kept)
+        command = [os.environ["LOGITS"], "-m", model, "-c", CONTEXT, "-t", THREADS, *EXACT, "--kl-divergence-base", kept, "-o", rows]
+        subprocess.run(command, check=True, capture_output=True)
+        figures, _ = ours(os.environ["BLOCK"], kept, rows)
+        results.append((type, *side_by_side(theirs(text), figures, type)))
+        rows.unlink()
+    return results
+
+
 def one_file(base, folder, types, kept):
     print("== one file: both read llama-perplexity's, the variant's weights are f32")
     results = []
@@ -117,13 +133,27 @@ def both_sides(base, folder, types, kept, writing):
     for type in types:
         model = folder / f"{type}.gguf"
         text, reading = llama(model, *EXACT, "--kl-divergence", "--kl-divergence-base", kept)
-        figures, took = quantgate(model, "--base", base, "--text", TEXT, "-c", CONTEXT, how=how)
+        figures, took = quantgate(model, "--base", base, "--as-stored", "--text", TEXT, "-c", CONTEXT, how=how)
         block = theirs(text)
         side_by_side(block, figures, type)
         apart = abs(figures["kld.mean"]["value"] / float(block["kld.mean"][0]) - 1)
         print(f"mean KLD apart {apart:.2%}; seconds {writing:.1f} + {reading:.1f} against {took:.1f}")
         results.append((type, apart))
     return results
+
+
+def disturbed(model, folder):
+    """A copy of the file whose first norm, which is f32 in every type, is moved by 1e-7 either way."""
+    import numpy
+    from gguf import GGUFReader
+
+    copy = folder / "disturbed.gguf"
+    copy.write_bytes(Path(model).read_bytes())
+    reader = GGUFReader(copy, "r+")
+    norm = next(tensor for tensor in reader.tensors if tensor.name == "blk.0.attn_norm.weight").data
+    norm *= numpy.where(numpy.random.default_rng(1).random(norm.shape) < 0.5, 1 - 1e-7, 1 + 1e-7).astype(norm.dtype)
+    reader.data.flush()
+    return copy
 
 
 def floors(folder, types):
@@ -139,7 +169,7 @@ def floors(folder, types):
         flash = float(theirs(text)["kld.mean"][0])
         between, _ = quantgate(model, "--kl-base", kept, how=how)
         quantgate(model, "--text", TEXT, "-c", CONTEXT, "--save-logits", own, "--force", how=how)
-        moved, _ = ours(os.environ["PERTURBED"], model, own, "--arithmetic", "ggml")
+        moved, _ = quantgate(disturbed(model, folder), "--kl-base", own, how=how)
         pair = between["kld.mean"]["value"], max(flash, moved["kld.mean"]["value"])
         ppl = between["ppl"]["value"] / between["ppl_base"]["value"] - 1
         print(f"{type:8} {flash:13.6f} {moved['kld.mean']['value']:13.6f} {pair[0]:13.6f} {pair[0] / pair[1]:13.2f} {ppl:10.3%}")
@@ -155,11 +185,14 @@ def main(base, folder, *types):
     figures, _ = quantgate(base, "--text", TEXT, "-c", CONTEXT)
     own = figures["ppl"]
     print(f"perplexity of the base: llama.cpp {final[1]} +/- {final[2]}, quantgate {own['value']:.4f} ± {own['error']:.5f}")
+    same = one_variant(folder, types, kept) if "LOGITS" in os.environ else []
     one = one_file(base, folder, types, kept)
     both = both_sides(base, folder, types, kept, writing)
     if os.environ["ARITHMETIC"] == "ggml":
         floors(folder, types)
     print("== summary")
+    for type, differ, _ in same:
+        print(f"{type:8} one file, one variant: {len(differ)} lines differ as printed {differ}")
     for (type, differ, largest), (_, apart) in zip(one, both):
         print(f"{type:8} one file: {len(differ)} lines differ as printed, by {largest:.1e} at most; both sides: mean KLD {apart:.2%} apart")
     kept.unlink()

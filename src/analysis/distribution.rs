@@ -1,7 +1,7 @@
 //! Perplexity tasks: the canary's and a variant's likelihoods of the same documents, token by token.
 
 use super::Record;
-use crate::domain::{Answer, MetricKind, Role, Subject, SubjectName, TaskCard, TaskName};
+use crate::domain::{Answer, Certainty, MetricKind, Role, SampleId, Subject, SubjectName, TaskCard, TaskName, TokenShape};
 use crate::metric::{DocumentTokens, Likeliest, Likelihood, likelihood};
 
 /// A variant or control against the canary on one perplexity task.
@@ -17,6 +17,8 @@ pub struct DistributionComparison {
     pub documents: usize,
     /// Documents that could not be compared: a half is missing, or the tokens differ in number.
     pub missing: usize,
+    /// The documents that were compared, in order.
+    pub compared: Vec<SampleId>,
     /// The comparison; none where no document could be compared.
     pub likelihood: Option<Likelihood>,
 }
@@ -32,14 +34,16 @@ pub(super) fn compare(record: &Record) -> Vec<DistributionComparison> {
 fn compare_one(record: &Record, (canary, subject): (&Subject, &Subject), task: &TaskCard) -> DistributionComparison {
     let samples = record.samples_of(&task.name);
     let half = |name: &SubjectName, id| record.scored(name, &task.name, id).map(|(answer, _)| answer);
-    let documents: Vec<DocumentTokens<'_>> =
-        samples.iter().filter_map(|card| document(half(&canary.name, &card.id)?, half(&subject.name, &card.id)?)).collect();
+    let both = |id| document(half(&canary.name, id)?, half(&subject.name, id)?);
+    let (compared, documents): (Vec<SampleId>, Vec<DocumentTokens<'_>>) =
+        samples.iter().filter_map(|card| Some((card.id.clone(), both(&card.id)?))).unzip();
     DistributionComparison {
         subject: subject.name.clone(),
         role: subject.role,
         task: task.name.clone(),
         documents: samples.len(),
         missing: samples.len() - documents.len(),
+        compared,
         likelihood: likelihood(&documents),
     }
 }
@@ -68,6 +72,16 @@ fn document<'a>(canary: &'a Answer, variant: &'a Answer) -> Option<DocumentToken
         canary_nll,
         variant_nll: nll,
         divergence: apart,
+        shape: divergence.as_ref().and_then(|d| d.shape.as_ref()).filter(|shape| is_whole(shape, nll.len())),
         likeliest: likeliest(),
     })
+}
+
+/// Whether every list of a shape has so many entries, and every number is finite.
+fn is_whole(shape: &TokenShape, tokens: usize) -> bool {
+    let side = |Certainty { entropy, confidence, right }: &Certainty| {
+        let finite = entropy.iter().chain(confidence).all(|value| value.is_finite());
+        finite && [entropy.len(), confidence.len(), right.len()] == [tokens; 3]
+    };
+    shape.top5.len() == tokens && side(&shape.canary) && side(&shape.variant)
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::{Comparisons, Record, fold};
 use crate::domain::{
-    Answer, Band, Budget, Cause, CauseKind, Digest, EngineSpec, Finish, Identity, LocalSpec, MetricKind, ModelSource,
+    Answer, Band, Budget, Cause, CauseKind, Certainty, Digest, EngineSpec, Finish, Identity, LocalSpec, MetricKind, ModelSource,
     OptionScore, Outcome, Policy, RequestKind, Role, SampleCard, SampleId, Score, Subject, SubjectName, TaskCard, TaskName,
-    TokenDivergence, Tolerance, UnitKey,
+    TokenDivergence, TokenShape, Tolerance, UnitKey,
 };
 use crate::event::{FORMAT, RunHeader};
 
@@ -281,6 +281,16 @@ fn identity(subject: &str) -> Identity {
     }
 }
 
+/// What a shift makes flatter: of 40 tokens, about as many right as it is certain of.
+fn certainty(wave: &impl Fn(usize) -> f64, shift: f64) -> Certainty {
+    let confidence = |t: usize| (0.98 - 0.9 * wave(t)) / (1.0 + shift);
+    Certainty {
+        entropy: (0..40).map(|t| (0.1 + 3.0 * wave(t) + 0.2 * shift) as f32).collect(),
+        confidence: (0..40).map(|t| confidence(t) as f32).collect(),
+        right: (0..40).map(|t| wave(t + 11) < confidence(t)).collect(),
+    }
+}
+
 /// A document of 40 tokens whose likelihoods a shift moves, by an amount that differs from token to token.
 fn document(item: usize, shift: f64, is_canary: bool) -> Outcome {
     let wave = |token: usize| ((item * 31 + token * 17) % 23) as f64 / 23.0;
@@ -290,7 +300,11 @@ fn document(item: usize, shift: f64, is_canary: bool) -> Outcome {
         kld: (0..40).map(|t| shift * wave(t).powi(3) + 1e-6).collect(),
         delta_p: canary_nll.iter().zip(&nll).map(|(p, q)| (-q).exp() - (-p).exp()).collect(),
         same_top: (0..40).map(|t| wave(t + 2) > shift * 0.4).collect(),
-        shape: None,
+        shape: Some(TokenShape {
+            top5: (0..40).map(|t| if wave(t + 3) > shift { 5 } else { 4 }).collect(),
+            canary: certainty(&wave, 0.0),
+            variant: certainty(&wave, shift),
+        }),
         canary_nll,
     };
     let mean = nll.iter().sum::<f64>() / 40.0;

@@ -28,7 +28,8 @@ use crate::event::RunHeader;
 
 // The rooms above read these in a comparison, and import nothing below this room but `domain` and `stats`.
 pub use crate::metric::{
-    Asymmetry, Displacement, HistogramBin, KldBound, Likelihood, Paired, PairedAmounts, PairedTimes, Quantiles, TimingSummary,
+    Asymmetry, Bucket, Calibration, Displacement, HistogramBin, KldBound, Likelihood, Looks, OneDocument, Paired, PairedAmounts,
+    PairedTimes, Quantiles, TimingSummary,
 };
 pub use amounts::{Account, Amount, AmountComparison};
 pub use comparisons::Comparisons;

@@ -142,7 +142,7 @@ pub struct Budget {
 
 impl Budget {
     /// Every metric that a budget can bound, with what it is measured on.
-    pub const METRICS: [(&str, Measured); 24] = [
+    pub const METRICS: [(&str, Measured); 25] = [
         ("kld.mean", Measured::Documents),
         ("kld.median", Measured::Documents),
         ("kld.p90", Measured::Documents),
@@ -151,6 +151,7 @@ impl Budget {
         ("kld.p999", Measured::Documents),
         ("perplexity.ratio", Measured::Documents),
         ("same_top.loss", Measured::Documents),
+        ("top5.loss", Measured::Documents),
         ("flips.rate", Measured::Items),
         ("flips.excess", Measured::Items),
         ("error.ratio", Measured::Items),

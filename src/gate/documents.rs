@@ -138,6 +138,7 @@ fn measure(likelihood: &Likelihood, budget: &Budget, (confidence, strict): (f64,
         Measured { value, interval: None, tested: over.map(|over| Tested::share(over, 1.0 - share, confidence)) }
     };
     let q = &moved.quantiles;
+    let lost = |i: Interval| Interval { estimate: 1.0 - i.estimate, lower: 1.0 - i.upper, upper: 1.0 - i.lower };
     Some(match metric {
         "kld.mean" => {
             let tested = divergence(moved, max, (confidence, strict));
@@ -148,8 +149,12 @@ fn measure(likelihood: &Likelihood, budget: &Budget, (confidence, strict): (f64,
         "kld.p95" => quantile(q.p95, 0.95),
         "kld.p99" => quantile(q.p99, 0.99),
         "kld.p999" => quantile(q.p999, 0.999),
+        "top5.loss" => {
+            let looks = moved.looks.as_ref()?;
+            let tested = looks.top5_at(confidence).map(|at| Tested::share(lost(at), max, confidence));
+            Measured { value: 1.0 - looks.top5_share, interval: looks.top5.map(lost), tested }
+        }
         "same_top.loss" => {
-            let lost = |i: Interval| Interval { estimate: 1.0 - i.estimate, lower: 1.0 - i.upper, upper: 1.0 - i.lower };
             let tested = moved.same_top_at(confidence).map(|at| Tested::share(lost(at), max, confidence));
             Measured { value: 1.0 - moved.same_top_share, interval: moved.same_top.map(lost), tested }
         }

@@ -203,10 +203,7 @@ impl LogitsReader {
         self.file.read_exact(&mut self.buffer).map_err(failed)?;
         rows.clear();
         for row in self.buffer.chunks_exact(2 * width) {
-            let float = |at: usize| f32::from_le_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]]);
-            let (step, least) = (float(0), float(4));
-            let values = row[8..8 + 2 * self.chunks.vocabulary].as_chunks::<2>().0;
-            rows.extend(values.iter().map(|bytes| step * f32::from(u16::from_le_bytes(*bytes)) + least));
+            rows.extend(unpack(row, self.chunks.vocabulary));
         }
         Ok(())
     }
@@ -279,6 +276,23 @@ fn pack(logits: &[f32], bytes: &mut [u8]) {
             *bytes = (steps as u16).to_le_bytes();
         }
     }
+}
+
+/// The log-probabilities of a row's bytes.
+fn unpack(row: &[u8], vocabulary: usize) -> impl Iterator<Item = f32> {
+    let float = |at: usize| f32::from_le_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]]);
+    let (step, least) = (float(0), float(4));
+    let values = row[8..8 + 2 * vocabulary].as_chunks::<2>().0;
+    values.iter().map(move |bytes| step * f32::from(u16::from_le_bytes(*bytes)) + least)
+}
+
+/// Turns rows of logits into the log-probabilities that a file would hold of them, without a file.
+pub fn as_stored(rows: &mut [f32], vocabulary: usize) {
+    rows.par_chunks_exact_mut(vocabulary).for_each(|row| {
+        let mut bytes = vec![0; 8 + 2 * vocabulary];
+        pack(row, &mut bytes);
+        row.iter_mut().zip(unpack(&bytes, vocabulary)).for_each(|(x, stored)| *x = stored);
+    });
 }
 
 #[cfg(test)]
@@ -355,6 +369,9 @@ mod tests {
             let mut read = Vec::new();
             for row in rows {
                 reader.next(&mut read).expect("there is another chunk");
+                let mut stored = row.to_vec();
+                as_stored(&mut stored, vocabulary);
+                prop_assert_eq!(&stored, &read, "with and without a file");
                 let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
                 let total: f64 = row.iter().map(|&x| f64::from(x - largest).exp()).sum();
                 for (&x, &read) in row.iter().zip(&read) {

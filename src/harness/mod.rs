@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 pub use detect::open;
 pub use error::{HarnessError, Place};
-pub use logits::{Chunks, LogitsError, LogitsReader, LogitsWriter};
+pub use logits::{Chunks, LogitsError, LogitsReader, LogitsWriter, as_stored};
 pub use pair::{PlacedSink, Roll, Rows, alike};
 
 use crate::domain::{Digest, RequestKind, TaskName};

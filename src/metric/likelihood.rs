@@ -1,6 +1,8 @@
 //! Documents under two models: perplexities, their ratio and how far the distributions moved apart.
 
+use super::certainty::{Looks, looks};
 use super::{KldBound, Likeliest};
+use crate::domain::TokenShape;
 use crate::stats::{self, ClusterMean, Interval};
 
 /// Confidence of the intervals that are shown.
@@ -18,6 +20,8 @@ pub struct DocumentTokens<'a> {
     pub variant_nll: &'a [f64],
     /// Divergence, Δp and same-top flags of each token, where the engine shows full distributions.
     pub divergence: Option<(&'a [f64], &'a [f64], &'a [bool])>,
+    /// What the distributions look like, where the engine shows them in full and a journal tells.
+    pub shape: Option<&'a TokenShape>,
     /// What the likeliest tokens say of the divergence, where both engines tell them and neither shows full distributions.
     pub likeliest: Option<Likeliest>,
 }
@@ -72,6 +76,8 @@ pub struct Displacement {
     pub same_top_share: f64,
     /// Per-token divergence in logarithmic bins.
     pub histogram: Vec<HistogramBin>,
+    /// What the distributions look like; none where the journal doesn't tell.
+    pub looks: Option<Looks>,
     /// Each token's divergence and the index of its document.
     tokens: Vec<(f64, usize)>,
     /// The mean divergence over documents.
@@ -177,7 +183,7 @@ pub fn likelihood(documents: &[DocumentTokens<'_>]) -> Option<Likelihood> {
         variant_perplexity: (columns.variant / tokens as f64).exp(),
         ln_ratio: mean(&columns.difference),
         ln_ratio_interval: ln_ratio_spread.and_then(|of| of.interval(SHOWN)),
-        displacement: complete.then(|| columns.displacement()),
+        displacement: complete.then(|| Displacement { looks: looks(documents), ..columns.displacement() }),
         bound: if bounded { KldBound::of(&columns.bounds, &columns.document, columns.k) } else { None },
         ln_ratio_spread,
     })
@@ -229,6 +235,7 @@ impl Columns {
             same_top: same_top_spread.and_then(|of| of.share(SHOWN)),
             same_top_share: mean(&self.same_top),
             histogram: histogram(&self.kld),
+            looks: None,
             tokens: self.kld.iter().copied().zip(self.document.iter().copied()).collect(),
             kld_spread,
             same_top_spread,
@@ -282,7 +289,13 @@ mod tests {
     use super::*;
 
     fn document<'a>(canary_nll: &'a [f64], variant_nll: &'a [f64], kld: &'a [f64]) -> DocumentTokens<'a> {
-        DocumentTokens { canary_nll, variant_nll, divergence: Some((kld, &[0.0, -0.1], &[true, false])), likeliest: None }
+        DocumentTokens {
+            canary_nll,
+            variant_nll,
+            divergence: Some((kld, &[0.0, -0.1], &[true, false])),
+            shape: None,
+            likeliest: None,
+        }
     }
 
     #[test]

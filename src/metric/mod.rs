@@ -3,6 +3,7 @@
 mod amount;
 mod block;
 mod bound;
+mod certainty;
 mod divergence;
 mod latency;
 mod likelihood;
@@ -13,6 +14,7 @@ mod timing;
 pub use amount::PairedAmounts;
 pub use block::{Block, Figure, Part, ScoredChunks, block, perplexity};
 pub use bound::{KldBound, Likeliest, kld_bound};
+pub use certainty::{Bucket, Calibration, Looks, OneDocument};
 pub use divergence::{DivergenceError, Rows, divergence, divergence_above};
 pub use latency::PairedTimes;
 pub use likelihood::{Displacement, DocumentTokens, HistogramBin, Likelihood, Quantiles, likelihood};

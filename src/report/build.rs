@@ -1,17 +1,12 @@
 //! Facts, comparisons and a decision to the report's model.
 
-use std::collections::BTreeMap;
-
 use super::facts::{Asked, Facts, Texts};
 use super::findings;
 use super::model::{
-    BoundResult, DisplacementResult, DistributionResult, ExcessResult, NamedResult, NoiseResult, RatioResult, Report, RunResult,
-    ServedResult, ServiceResult, SidesResult, SliceResult, SubjectResult, TaskResult, Unit, UnitsResult, WarningResult,
+    DistributionResult, ExcessResult, NamedResult, NoiseResult, RatioResult, Report, RunResult, ServedResult, ServiceResult,
+    SidesResult, SliceResult, SubjectResult, TaskResult, Unit, UnitsResult, WarningResult,
 };
-use crate::analysis::{
-    Account, Amount, Asymmetry, Comparison, Comparisons, Displacement, DistributionComparison, KldBound, Quantiles, Record,
-    SliceRow,
-};
+use crate::analysis::{Account, Amount, Asymmetry, Comparison, Comparisons, Record, SliceRow};
 use crate::domain::{MetricKind, Policy, SubjectName, TaskCard, Verdict};
 use crate::gate::{Decision, Evidence, Rule, SubjectDecision};
 
@@ -214,48 +209,4 @@ impl From<&SliceRow> for SliceResult {
             delta: row.paired.delta,
         }
     }
-}
-
-impl From<&DistributionComparison> for DistributionResult {
-    fn from(distribution: &DistributionComparison) -> Self {
-        let likelihood = distribution.likelihood.as_ref();
-        Self {
-            task: distribution.task.clone(),
-            documents: distribution.documents - distribution.missing,
-            missing: distribution.missing,
-            tokens: likelihood.map_or(0, |l| l.tokens),
-            canary_perplexity: likelihood.map(|l| l.canary_perplexity),
-            variant_perplexity: likelihood.map(|l| l.variant_perplexity),
-            ln_ratio: likelihood.map(|l| l.ln_ratio),
-            ln_ratio_interval: likelihood.and_then(|l| l.ln_ratio_interval),
-            displacement: likelihood.and_then(|l| l.displacement.as_ref()).map(DisplacementResult::from),
-            kld_bound: likelihood.and_then(|l| l.bound.as_ref()).map(BoundResult::from),
-        }
-    }
-}
-
-impl From<&Displacement> for DisplacementResult {
-    fn from(moved: &Displacement) -> Self {
-        Self {
-            kld_mean: moved.kld_mean,
-            kld_interval: moved.kld,
-            kld: by_name(&moved.quantiles),
-            delta_p_mean: moved.delta_p_mean,
-            delta_p_rms: moved.delta_p_rms,
-            same_top: moved.same_top_share,
-            same_top_interval: moved.same_top,
-            histogram: moved.histogram.iter().map(|bin| (bin.from, bin.to, bin.share)).collect(),
-        }
-    }
-}
-
-impl From<&KldBound> for BoundResult {
-    fn from(bound: &KldBound) -> Self {
-        Self { k: bound.k, mean: bound.mean, interval: bound.interval, quantiles: by_name(&bound.quantiles) }
-    }
-}
-
-fn by_name(q: &Quantiles) -> BTreeMap<&'static str, f64> {
-    let names = ["min", "median", "p90", "p95", "p99", "p999", "max"];
-    names.into_iter().zip([q.min, q.median, q.p90, q.p95, q.p99, q.p999, q.max]).collect()
 }

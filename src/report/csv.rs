@@ -200,6 +200,13 @@ fn distribution_measures(distribution: &DistributionResult) -> Vec<Measure<'_>> 
         rows.push(measure("delta_p.mean", Some(moved.delta_p_mean), None));
         rows.push(measure("delta_p.rms", Some(moved.delta_p_rms), None));
         rows.push(measure("same_top", Some(moved.same_top), moved.same_top_interval));
+        if let Some(looks) = &moved.looks {
+            rows.push(measure("top5", Some(looks.top5), looks.top5_interval));
+            for (name, side) in [(".canary", &looks.canary), ("", &looks.variant)] {
+                rows.push(measure(&format!("entropy{name}"), Some(side.entropy), None));
+                rows.push(measure(&format!("calibration_error{name}"), Some(side.calibration_error), None));
+            }
+        }
     }
     if let Some(bound) = &distribution.kld_bound {
         rows.push(measure("kld_bound.mean", Some(bound.mean), bound.interval));

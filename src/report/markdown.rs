@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::model::{Report, SubjectResult, Unit, UnscoredResult, WarningResult};
+use super::model::{CalibrationResult, Report, SubjectResult, Unit, UnscoredResult, WarningResult};
 use super::phrase::{NOTHING, bytes, delta, duration, instant, number, score, sentence, tolerances, with_interval};
 use super::{asides, lines, serving};
 use crate::domain::{Role, Verdict};
@@ -84,7 +84,12 @@ fn section(text: &mut String, report: &Report, subject: &SubjectResult) {
         let perplexity = format!("perplexity {} → {}", number(d.canary_perplexity), number(d.variant_perplexity));
         let moved = d.displacement.as_ref().map_or_else(String::new, |m| {
             let kld = with_interval(m.kld_mean, m.kld_interval);
-            format!(", KLD {kld} nats, p99 {}, same top token {:.1} %", number(Some(m.kld["p99"])), 100.0 * m.same_top)
+            let looks = m.looks.as_ref().map_or_else(String::new, |looks| {
+                let error = |side: &CalibrationResult| format!("{:.1}", 100.0 * side.calibration_error);
+                let (canary, variant) = (error(&looks.canary), error(&looks.variant));
+                format!(", top five shared {:.1} %, calibration error {canary} → {variant} %", 100.0 * looks.top5)
+            });
+            format!(", KLD {kld} nats, p99 {}, same top token {:.1} %{looks}", number(Some(m.kld["p99"])), 100.0 * m.same_top)
         });
         let bound = d.kld_bound.as_ref().map_or_else(String::new, |bound| {
             let at_least = with_interval(bound.mean, bound.interval);

@@ -6,6 +6,7 @@
 mod asides;
 mod build;
 mod csv;
+mod distributions;
 mod facts;
 mod findings;
 mod html;
@@ -27,9 +28,10 @@ pub use build::Judged;
 pub use facts::{Asked, Facts, Texts};
 pub use json::{SCHEMA, SCHEMA_ID, SCHEMA_VERSION};
 pub use model::{
-    BoundResult, DisplacementResult, DistributionResult, EarlyResult, ExcessResult, FindingResult, FlippedItem, LatencyResult,
-    NamedResult, NoiseResult, RatioResult, Report, RunResult, Said, SampleRow, ServedResult, ServiceResult, SidesResult,
-    SliceResult, StreamingResult, SubjectResult, TaskResult, TimingResult, Unit, UnitsResult, UnscoredResult, WarningResult,
+    BoundResult, BucketResult, CalibrationResult, DisplacementResult, DistributionResult, DocumentResult, EarlyResult,
+    ExcessResult, FindingResult, FlippedItem, LatencyResult, LooksResult, NamedResult, NoiseResult, RatioResult, Report,
+    RunResult, Said, SampleRow, ServedResult, ServiceResult, SidesResult, SliceResult, StreamingResult, SubjectResult,
+    TaskResult, TimingResult, Unit, UnitsResult, UnscoredResult, WarningResult,
 };
 pub use plot::Figure;
 pub use text::render as text;

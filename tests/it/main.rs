@@ -7,6 +7,7 @@ mod bad_input;
 mod bench;
 mod compare;
 mod demo_model;
+mod divergence;
 mod doctor;
 mod escape;
 mod families;

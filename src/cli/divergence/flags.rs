@@ -31,6 +31,9 @@ pub(in crate::cli) struct DivergenceArgs {
     /// Tokens of a chunk [default: 512]
     #[arg(short = 'c', long, value_name = "N", value_parser = at_least_one)]
     pub(super) context: Option<usize>,
+    /// Round the base of --base as a `_logits_` file would, 16 nats deep, to get llama.cpp's numbers without the file
+    #[arg(long, requires = "base")]
+    pub(super) as_stored: bool,
     /// Only this many chunks
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(super) chunks: Option<usize>,

@@ -17,7 +17,7 @@ use super::failure::{Failure, chain};
 use super::quantize::same_file;
 use super::terminal;
 use crate::engine::local::Settings;
-use crate::harness::{Chunks, LogitsError, LogitsReader, LogitsWriter};
+use crate::harness::{Chunks, LogitsError, LogitsReader, LogitsWriter, as_stored};
 use crate::metric::{Rows, ScoredChunks, divergence_above, log_softmax};
 
 /// Tokens of a chunk, as llama.cpp has them.
@@ -29,7 +29,8 @@ const FLOOR: f64 = -16.0;
 enum Base {
     Nothing,
     File(Box<LogitsReader>),
-    Model(Box<Side>),
+    /// And whether it is rounded as a file would.
+    Model(Box<Side>, bool),
 }
 
 /// Walks the chunks and prints what comes out.
@@ -56,7 +57,7 @@ pub(super) fn divergence(args: &DivergenceArgs) -> Result<u8, Failure> {
     let name = match &base {
         Base::Nothing => None,
         Base::File(_) => args.kl_base.as_deref().map(|path| path.display().to_string()),
-        Base::Model(side) => Some(side.name().to_owned()),
+        Base::Model(side, _) => Some(side.name().to_owned()),
     };
     let subject = Subject { model: model.name(), base: name.as_deref(), chunks: &chunks };
     let shown = if args.json { shown::json(&subject, &scored) } else { shown::text(&subject, &scored) };
@@ -91,7 +92,7 @@ fn base(args: &DivergenceArgs, model: &Side, text: Option<&str>) -> Result<(Base
         return Err(Failure::usage(format!("the vocabulary of {} has {own} tokens, the base's {other}", model.name())));
     }
     base.fits(&chunks)?;
-    Ok((Base::Model(Box::new(base)), chunks))
+    Ok((Base::Model(Box::new(base), args.as_stored), chunks))
 }
 
 /// Computes chunk by chunk: the model's rows of one chunk and the base's are all that is held.
@@ -112,10 +113,15 @@ fn walk(model: &Side, base: &mut Base, chunks: &Chunks, save: Option<&Path>) -> 
                 reader.next(&mut rows).map_err(|fault| refused(&fault))?;
                 FLOOR
             }
-            Base::Model(base) => {
+            Base::Model(base, stored) => {
                 rows = base.logits(chunks, index)?;
-                normalize(base, &mut rows, chunks, index)?;
-                f64::NEG_INFINITY
+                if *stored {
+                    as_stored(&mut rows, chunks.vocabulary);
+                    FLOOR
+                } else {
+                    normalize(base, &mut rows, chunks, index)?;
+                    f64::NEG_INFINITY
+                }
             }
         };
         let tokens = &chunks.tokens[index * chunks.context..][chunks.first() + 1..chunks.context];

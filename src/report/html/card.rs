@@ -3,7 +3,9 @@
 use crate::domain::{Role, Verdict};
 use crate::gate::wording::{count, percent};
 use crate::report::lines::{self, Line};
-use crate::report::model::{DistributionResult, FindingResult, Report, SliceResult, SubjectResult, TaskResult, Unit};
+use crate::report::model::{
+    BucketResult, CalibrationResult, DistributionResult, FindingResult, Report, SliceResult, SubjectResult, TaskResult, Unit,
+};
 use crate::report::{phrase, serving};
 use crate::stats::Interval;
 
@@ -88,6 +90,8 @@ pub(super) struct DistributionBlock {
     pub(super) quantiles: Vec<(&'static str, String)>,
     /// What the quantiles are of.
     pub(super) of: &'static str,
+    /// The canary's certainty, with the share of tokens, their divergence and their same top tokens.
+    pub(super) buckets: Vec<[String; 4]>,
 }
 
 /// One slice of a task.
@@ -206,6 +210,14 @@ fn slices(task: &TaskResult) -> (String, Vec<SliceLine>) {
 const QUANTILES: [(&str, &str); 7] =
     [("min", "min"), ("median", "median"), ("p90", "90 %"), ("p95", "95 %"), ("p99", "99 %"), ("p999", "99.9 %"), ("max", "max")];
 
+/// The tokens of which the canary is about equally certain: range, share, mean divergence and same top tokens.
+fn bucket(b: &BucketResult) -> [String; 4] {
+    let share = |x: f64| format!("{:.1} %", 100.0 * x);
+    let or_nothing = |x: Option<String>| x.unwrap_or_else(|| phrase::NOTHING.to_owned());
+    let range = format!("{:.0}–{:.0} %", 100.0 * b.from, 100.0 * b.to);
+    [range, share(b.share), or_nothing(b.kld_mean.map(phrase::number)), or_nothing(b.same_top.map(share))]
+}
+
 fn distribution(d: &DistributionResult) -> DistributionBlock {
     let number = |x: Option<f64>| x.map_or_else(|| phrase::NOTHING.to_owned(), phrase::number);
     let exp = |i: Interval| Interval { estimate: i.estimate.exp(), lower: i.lower.exp(), upper: i.upper.exp() };
@@ -218,13 +230,20 @@ fn distribution(d: &DistributionResult) -> DistributionBlock {
                 .map_or_else(|| phrase::NOTHING.to_owned(), |r| phrase::with_interval(r.exp(), d.ln_ratio_interval.map(exp))),
         ),
     ];
-    let mut quantiles = Vec::new();
+    let (mut quantiles, mut buckets) = (Vec::new(), Vec::new());
     if let Some(moved) = &d.displacement {
         let share = |x: f64| format!("{:.2} %", 100.0 * x);
         rows.push(("Mean divergence, nats", phrase::with_interval(moved.kld_mean, moved.kld_interval)));
         rows.push(("Same top token", share(moved.same_top)));
         rows.push(("Mean Δp", share(moved.delta_p_mean).replace('-', "−")));
         rows.push(("RMS Δp", share(moved.delta_p_rms)));
+        if let Some(looks) = &moved.looks {
+            let both = |of: fn(&CalibrationResult) -> String| format!("{} → {}", of(&looks.canary), of(&looks.variant));
+            rows.push(("Top five tokens shared", share(looks.top5)));
+            rows.push(("Entropy, nats", both(|side| phrase::number(side.entropy))));
+            rows.push(("Calibration error", both(|side| format!("{:.2} %", 100.0 * side.calibration_error))));
+            buckets.extend(looks.buckets.iter().map(bucket));
+        }
         quantiles.extend(QUANTILES.map(|(key, label)| (label, phrase::number(moved.kld[key]))));
     }
     if let Some(bound) = &d.kld_bound {
@@ -235,5 +254,5 @@ fn distribution(d: &DistributionResult) -> DistributionBlock {
     let of = if d.kld_bound.is_some() { "Divergence per token, at least" } else { "Divergence per token" };
     let missing = if d.missing == 0 { String::new() } else { format!(", {} documents not compared", d.missing) };
     let size = format!("{} documents, {} tokens{missing}", count(d.documents as u64), count(d.tokens as u64));
-    DistributionBlock { task: d.task.to_string(), size, rows, quantiles, of }
+    DistributionBlock { task: d.task.to_string(), size, rows, quantiles, of, buckets }
 }

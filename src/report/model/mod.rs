@@ -14,7 +14,9 @@ use serde::Serialize;
 use crate::domain::{Attempt, Identity, Policy, Role, SubjectName, TaskCard, TaskName, Verdict};
 use crate::stats::Interval;
 
-pub use distribution::{BoundResult, DisplacementResult, DistributionResult};
+pub use distribution::{
+    BoundResult, BucketResult, CalibrationResult, DisplacementResult, DistributionResult, DocumentResult, LooksResult,
+};
 pub use finding::{EarlyResult, FindingResult};
 pub use item::{FlippedItem, Said, SampleRow};
 pub use noise::{ExcessResult, NoiseResult};
