@@ -28,8 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let prompts: Vec<String> =
         std::io::stdin().lock().lines().map(|line| Ok(serde_json::from_str(&line?)?)).collect::<Result<_, Box<dyn Error>>>()?;
     let max_tokens = tokens.parse()?;
-    let generation =
-        Generation { max_tokens, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0, constraint: None };
+    let generation = Generation { max_tokens, stop: Vec::new(), temperature: 0.0, top_p: 1.0, seed: 0, constraint: None };
     let request = |prompt: &String| Request::Generate { prompt: prompt.clone(), generation: generation.clone() };
     let requests: Vec<Request> = prompts.iter().map(request).collect();
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;

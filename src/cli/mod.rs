@@ -61,7 +61,7 @@ fn dispatch() -> Result<u8, Failure> {
         Some(Command::Compare(args)) => compare::compare(&args),
         Some(Command::Power(args)) => power::power(&args),
         Some(Command::Quantize(args)) => quantize::quantize(&args),
-        Some(Command::Divergence(args)) => divergence::divergence(&args),
+        Some(Command::Divergence(args)) => divergence::run(&args),
         Some(Command::Doctor(args)) => doctor::doctor(&args),
         Some(Command::Init(args)) => init::init(&args),
     }

@@ -48,14 +48,6 @@ impl DivergenceError {
 /// # Errors
 /// Where the tokens or the vocabularies differ.
 pub fn divergence(canary: Rows<'_>, variant: Rows<'_>) -> Result<(Vec<f64>, TokenDivergence), DivergenceError> {
-    divergence_above(f64::NEG_INFINITY, canary, variant)
-}
-
-/// [`divergence`] over the tokens whose natural log-probability under the canary is above a floor. llama.cpp's floor is −16.
-///
-/// # Errors
-/// As there.
-pub fn divergence_above(floor: f64, canary: Rows<'_>, variant: Rows<'_>) -> Result<(Vec<f64>, TokenDivergence), DivergenceError> {
     if canary.vocabulary != variant.vocabulary {
         return Err(DivergenceError::Vocabulary(canary.vocabulary, variant.vocabulary));
     }
@@ -69,10 +61,8 @@ pub fn divergence_above(floor: f64, canary: Rows<'_>, variant: Rows<'_>) -> Resu
     let mut shape = TokenShape::default();
     let length = canary.vocabulary.max(1);
     let pairs = canary.rows.par_chunks_exact(length).zip(variant.rows.par_chunks_exact(length));
-    let read: Vec<([f32; 2], Beside)> = pairs
-        .zip(canary.tokens)
-        .map(|((p, q), &token)| ([p[token as usize], q[token as usize]], beside(arch, p, q, floor)))
-        .collect();
+    let read: Vec<([f32; 2], Beside)> =
+        pairs.zip(canary.tokens).map(|((p, q), &token)| ([p[token as usize], q[token as usize]], beside(arch, p, q))).collect();
     for ((own, told), &token) in read.into_iter().zip(canary.tokens) {
         let [ln_p, ln_q] = own.map(f64::from);
         let [p_best, q_best] = told.best;

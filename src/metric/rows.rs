@@ -98,16 +98,14 @@ fn exp(x: f64) -> f64 {
     if x < LEAST { 0.0 } else { y }
 }
 
-/// Reads the canary's row `p` and the variant's row `q`, of one length. Tokens whose ln p is not above the floor have no part
-/// in the divergence and the canary's entropy. The sums run in a fixed order on every processor.
-pub(super) fn beside(arch: Arch, p: &[f32], q: &[f32], floor: f64) -> Beside {
-    arch.dispatch(Pass { p, q, floor: floor.max(LEAST) })
+/// Reads the canary's row `p` and the variant's row `q`, of one length. The sums run in a fixed order on every processor.
+pub(super) fn beside(arch: Arch, p: &[f32], q: &[f32]) -> Beside {
+    arch.dispatch(Pass { p, q })
 }
 
 struct Pass<'a> {
     p: &'a [f32],
     q: &'a [f32],
-    floor: f64,
 }
 
 /// Turns rows of logits into natural log-probabilities; `false` where a row has no such, since it isn't finite.
@@ -155,14 +153,14 @@ impl WithSimd for Pass<'_> {
         let (mut p_best, mut q_best) = (Best::NONE, Best::NONE);
         let ((p_chunks, p_tail), (q_chunks, q_tail)) = (self.p.as_chunks::<LANES>(), self.q.as_chunks::<LANES>());
         for (index, (p, q)) in p_chunks.iter().zip(q_chunks).enumerate() {
-            add((p, q), self.floor, &mut sums);
+            add((p, q), &mut sums);
             p_best.take(index * LANES, p);
             q_best.take(index * LANES, q);
         }
         let (mut p, mut q) = ([f32::NEG_INFINITY; LANES], [f32::NEG_INFINITY; LANES]);
         p[..p_tail.len()].copy_from_slice(p_tail);
         q[..q_tail.len()].copy_from_slice(q_tail);
-        add((&p, &q), self.floor, &mut sums);
+        add((&p, &q), &mut sums);
         p_best.take(p_chunks.len() * LANES, p_tail);
         q_best.take(q_chunks.len() * LANES, q_tail);
         let [kld, p_entropy, q_entropy] = sums.map(|lanes| lanes.iter().sum::<f64>());
@@ -170,14 +168,14 @@ impl WithSimd for Pass<'_> {
     }
 }
 
-/// Adds one stretch to the sums of its lanes. What is not above the floor, or has no probability, adds nothing.
+/// Adds one stretch to the sums of its lanes. What has no probability adds nothing.
 #[inline(always)]
-fn add((p, q): (&[f32; LANES], &[f32; LANES]), floor: f64, [kld, p_entropy, q_entropy]: &mut [[f64; LANES]; 3]) {
+fn add((p, q): (&[f32; LANES], &[f32; LANES]), [kld, p_entropy, q_entropy]: &mut [[f64; LANES]; 3]) {
     for lane in 0..LANES {
         let (ln_p, ln_q) = (f64::from(p[lane]), f64::from(q[lane]));
         let (p_e, q_e) = (exp(ln_p), exp(ln_q));
-        kld[lane] += if ln_p > floor { p_e * (ln_p - ln_q) } else { 0.0 };
-        p_entropy[lane] -= if ln_p > floor { p_e * ln_p } else { 0.0 };
+        kld[lane] += if p_e > 0.0 { p_e * (ln_p - ln_q) } else { 0.0 };
+        p_entropy[lane] -= if p_e > 0.0 { p_e * ln_p } else { 0.0 };
         q_entropy[lane] -= if q_e > 0.0 { q_e * ln_q } else { 0.0 };
     }
 }
@@ -206,7 +204,7 @@ mod tests {
             let (p, q) = (row(3), row(11));
             let wide = |row: &[f32]| row.iter().map(|&x| f64::from(x)).collect::<Vec<f64>>();
             let (p64, q64) = (wide(&p), wide(&q));
-            let told = beside(Arch::new(), &p, &q, f64::NEG_INFINITY);
+            let told = beside(Arch::new(), &p, &q);
             let kld: f64 = p64.iter().zip(&q64).map(|(p, q)| p.exp() * (p - q)).sum();
             let entropy = |row: &[f64]| -row.iter().map(|x| x.exp() * x).sum::<f64>();
             assert!((told.kld - kld).abs() < 1e-12, "{length}: {} and {kld}", told.kld);
@@ -235,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_first_of_equals_leads_and_short_rows_share_all_they_have() {
-        let told = beside(Arch::new(), &[-1.0, -1.0, f32::NEG_INFINITY], &[-1.0, -2.0, -0.5], f64::NEG_INFINITY);
+        let told = beside(Arch::new(), &[-1.0, -1.0, f32::NEG_INFINITY], &[-1.0, -2.0, -0.5]);
         assert_eq!((told.best[0].ids[0], told.best[1].ids[0]), (0, 2));
         assert!(told.kld.is_finite(), "a token without probability adds nothing");
         assert_eq!(told.best[0].shared(&told.best[0]), 5);

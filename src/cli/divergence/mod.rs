@@ -18,12 +18,10 @@ use super::quantize::same_file;
 use super::terminal;
 use crate::engine::local::Settings;
 use crate::harness::{Chunks, LogitsError, LogitsReader, LogitsWriter, as_stored};
-use crate::metric::{Rows, ScoredChunks, divergence_above, log_softmax};
+use crate::metric::{Rows, ScoredChunks, divergence, log_softmax, stored_divergence};
 
 /// Tokens of a chunk, as llama.cpp has them.
 const CONTEXT: usize = 512;
-/// The natural log-probability below which llama.cpp leaves a token of its file out of a divergence.
-const FLOOR: f64 = -16.0;
 
 /// What the model is laid beside.
 enum Base {
@@ -34,7 +32,7 @@ enum Base {
 }
 
 /// Walks the chunks and prints what comes out.
-pub(super) fn divergence(args: &DivergenceArgs) -> Result<u8, Failure> {
+pub(super) fn run(args: &DivergenceArgs) -> Result<u8, Failure> {
     if let Some(threads) = args.threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         pool.build_global().map_err(|fault| Failure::internal(&fault))?;
@@ -61,8 +59,7 @@ pub(super) fn divergence(args: &DivergenceArgs) -> Result<u8, Failure> {
     };
     let subject = Subject { model: model.name(), base: name.as_deref(), chunks: &chunks };
     let shown = if args.json { shown::json(&subject, &scored) } else { shown::text(&subject, &scored) };
-    let shown =
-        shown.ok_or_else(|| Failure::usage("a number of the comparison is not finite: the base has a zero probability"))?;
+    let shown = shown.ok_or_else(|| Failure::usage("a number of the comparison is not finite"))?;
     terminal::say(&shown);
     Ok(0)
 }
@@ -106,35 +103,37 @@ fn walk(model: &Side, base: &mut Base, chunks: &Chunks, save: Option<&Path>) -> 
         if let Some(writer) = &mut writer {
             writer.add(&own).map_err(|fault| refused(&fault))?;
         }
-        normalize(model, &mut own, chunks, index)?;
-        let floor = match base {
-            Base::Nothing => f64::NEG_INFINITY,
+        let tokens = &chunks.tokens[index * chunks.context..][chunks.first() + 1..chunks.context];
+        let of = |rows| Rows { tokens, rows, vocabulary: chunks.vocabulary };
+        let stored = match base {
+            Base::Nothing => {
+                normalize(model, &mut own, chunks, index)?;
+                let rows = own.chunks_exact(chunks.vocabulary).zip(tokens);
+                scored.push(rows.map(|(row, &token)| -f64::from(row[token as usize])).collect(), None);
+                bar.inc(1);
+                continue;
+            }
             Base::File(reader) => {
                 reader.next(&mut rows).map_err(|fault| refused(&fault))?;
-                FLOOR
+                true
             }
             Base::Model(base, stored) => {
                 rows = base.logits(chunks, index)?;
                 if *stored {
                     as_stored(&mut rows, chunks.vocabulary);
-                    FLOOR
                 } else {
                     normalize(base, &mut rows, chunks, index)?;
-                    f64::NEG_INFINITY
                 }
+                *stored
             }
         };
-        let tokens = &chunks.tokens[index * chunks.context..][chunks.first() + 1..chunks.context];
-        let vocabulary = chunks.vocabulary;
-        let own = Rows { tokens, rows: &own, vocabulary };
-        if matches!(base, Base::Nothing) {
-            scored
-                .push(own.rows.chunks_exact(vocabulary).zip(tokens).map(|(row, t)| -f64::from(row[*t as usize])).collect(), None);
+        let (nll, apart) = if stored {
+            stored_divergence(of(&rows), of(&own))
         } else {
-            let apart = divergence_above(floor, Rows { tokens, rows: &rows, vocabulary }, own);
-            let (nll, apart) = apart.map_err(|fault| Failure::usage(fault.to_string()))?;
-            scored.push(nll, Some(apart));
-        }
+            normalize(model, &mut own, chunks, index)?;
+            divergence(of(&rows), of(&own)).map_err(|fault| Failure::usage(fault.to_string()))?
+        };
+        scored.push(nll, Some(apart));
         bar.inc(1);
     }
     writer.map_or(Ok(()), LogitsWriter::finish).map_err(|fault| refused(&fault))?;
