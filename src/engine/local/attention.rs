@@ -39,7 +39,7 @@ pub(super) struct Sight {
 
 impl Sight {
     /// The first position that a row sees.
-    fn first(self, position: usize) -> usize {
+    pub(super) fn first(self, position: usize) -> usize {
         self.window.map_or(0, |window| (position + 1).saturating_sub(window))
     }
 }

@@ -1,5 +1,7 @@
 //! Keys and values by pages of sixteen positions: pages that last, in every layer, and pages that serve one pass only.
 
+use super::accelerator::Store;
+
 /// Positions on a page.
 pub(super) const PAGE: usize = 16;
 /// The number of the first page that serves one pass only; lasting pages have lower numbers.
@@ -125,17 +127,32 @@ pub(super) struct Cache {
     lasting: Vec<Arena>,
     /// Every layer writes to the same ones: they are read in the layer that wrote them only.
     passing: Arena,
+    /// What takes the place of both on an accelerator.
+    store: Option<Store>,
 }
 
 impl Cache {
     /// A cache with so many lasting pages in each layer.
     pub(super) fn new(heads: Heads, layers: usize, pages: usize) -> Self {
         let lasting = (0..layers).map(|_| Arena::new(pages * heads.page())).collect();
-        Self { heads, lasting, passing: Arena::default() }
+        Self { heads, lasting, passing: Arena::default(), store: None }
+    }
+
+    /// A cache on an accelerator.
+    pub(super) fn on(heads: Heads, store: Store) -> Self {
+        Self { heads, lasting: Vec::new(), passing: Arena::default(), store: Some(store) }
+    }
+
+    /// The keys and values on an accelerator, for the decoder that made them.
+    pub(super) fn store(&mut self) -> &mut Store {
+        self.store.as_mut().expect("a decoder on an accelerator made this cache")
     }
 
     /// Makes room for so many pages that serve one pass.
     pub(super) fn pass(&mut self, pages: usize) {
+        if let Some(store) = &mut self.store {
+            return store.pass(pages);
+        }
         let length = pages * self.heads.page();
         if self.passing.keys.len() < length {
             // The old one goes first: both together would be more than is needed.

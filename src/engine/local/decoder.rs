@@ -7,12 +7,14 @@
 
 use std::sync::Arc;
 
+use candle_core::Device;
 use pulp::Arch;
 use rayon::prelude::*;
 
 use super::Settings;
+use super::accelerator::Accelerator;
 use super::attention::{Attention, Sight};
-use super::cache::{Cache, Heads};
+use super::cache::{Cache, Heads, LayerCache};
 use super::forest::Pass;
 use super::layer::{Layer, vector};
 use super::product::{ComputeError, How, Product};
@@ -31,10 +33,23 @@ const LOGITS: usize = 4 << 20;
 pub(super) struct Decoder {
     checkpoint: Arc<Checkpoint>,
     memory: Memory,
+    weights: Weights,
+    arch: Arch,
+}
+
+/// Where its weights are.
+enum Weights {
+    /// In main memory or in the file.
+    Processor(Processor),
+    /// On a device that does the whole work of a pass.
+    Device(Box<Accelerator>),
+}
+
+/// Weights that the processor multiplies.
+struct Processor {
     layers: Vec<Layer>,
     norm: Vec<f32>,
     head: Product,
-    arch: Arch,
 }
 
 impl Decoder {
@@ -45,24 +60,33 @@ impl Decoder {
 
     /// Keeps the weights in f32 where they take at most so many bytes.
     pub(super) fn within(checkpoint: &Arc<Checkpoint>, settings: &Settings, bytes: u64) -> Result<Self, ComputeError> {
-        let config: &Config = checkpoint.config();
         let keep = checkpoint.facts().parameters.saturating_mul(4) <= bytes;
         let how = How { arithmetic: settings.arithmetic, keep };
         let head = if checkpoint.has("output.weight") { "output.weight" } else { "token_embd.weight" };
+        let layer = |index| Layer::load(checkpoint, index, how);
+        let weights = Processor {
+            layers: (0..checkpoint.config().layers).map(layer).collect::<Result<_, _>>()?,
+            norm: vector(checkpoint, "output_norm.weight")?,
+            head: Product::new(checkpoint, vec![head.into()], how)?,
+        };
+        Ok(Self::around(checkpoint, settings, Weights::Processor(weights)))
+    }
+
+    /// Takes the weights over to a device of the tensor library.
+    pub(super) fn on(checkpoint: &Arc<Checkpoint>, settings: &Settings, device: &Device) -> Result<Self, ComputeError> {
+        let weights = Box::new(Accelerator::new(checkpoint, settings, device)?);
+        Ok(Self::around(checkpoint, settings, Weights::Device(weights)))
+    }
+
+    fn around(checkpoint: &Arc<Checkpoint>, settings: &Settings, weights: Weights) -> Self {
+        let config = checkpoint.config();
         let memory = Memory {
             heads: Heads { queries: config.heads, keys: config.kv_heads, size: config.head_size },
             rope: Rope::new(&config.rope, config.context),
             roundings: Roundings::new(settings.kv, settings.arithmetic, config.head_size),
             epsilon: config.norm_epsilon,
         };
-        Ok(Self {
-            memory,
-            layers: (0..config.layers).map(|index| Layer::load(checkpoint, index, how)).collect::<Result<_, _>>()?,
-            norm: vector(checkpoint, "output_norm.weight")?,
-            head: Product::new(checkpoint, vec![head.into()], how)?,
-            arch: Arch::new(),
-            checkpoint: Arc::clone(checkpoint),
-        })
+        Self { memory, weights, arch: Arch::new(), checkpoint: Arc::clone(checkpoint) }
     }
 
     /// The model's shape.
@@ -82,12 +106,15 @@ impl Decoder {
 
     /// An empty cache with so many lasting pages.
     pub(super) fn cache(&self, pages: usize) -> Cache {
-        Cache::new(self.memory.heads, self.layers.len(), pages)
+        match &self.weights {
+            Weights::Processor(weights) => Cache::new(self.memory.heads, weights.layers.len(), pages),
+            Weights::Device(device) => Cache::on(self.memory.heads, device.store(self.memory.heads, pages)),
+        }
     }
 
     /// Bytes that a lasting page takes in all layers.
     pub(super) fn page_bytes(&self) -> usize {
-        self.layers.len() * 2 * size_of::<f32>() * self.memory.heads.page()
+        self.config().layers * 2 * size_of::<f32>() * self.memory.heads.page()
     }
 
     /// Runs the layers over the pass's new rows and returns the normalized final states of the wanted ones,
@@ -96,11 +123,15 @@ impl Decoder {
         if pass.wanted.is_empty() {
             return Ok(Vec::new());
         }
+        let Processor { layers, norm, .. } = match &self.weights {
+            Weights::Processor(weights) => weights,
+            Weights::Device(device) => return device.states(pass, cache.store()),
+        };
         let (width, epsilon) = (self.config().width, self.config().norm_epsilon);
         let mut x = self.embed(&pass.tokens)?;
-        for (index, layer) in self.layers.iter().enumerate() {
-            let wanted = (index + 1 == self.layers.len()).then_some(&pass.wanted[..]);
-            let attended = self.attended(pass, (index, &x), cache, wanted)?;
+        for (index, layer) in layers.iter().enumerate() {
+            let wanted = (index + 1 == layers.len()).then_some(&pass.wanted[..]);
+            let attended = self.attended(pass, (layer, &x), cache.layer(index), wanted)?;
             if let Some(wanted) = wanted {
                 x = rows::gather(&x, wanted, width);
             }
@@ -109,18 +140,18 @@ impl Decoder {
             let fed = layer.feed_forward.apply(self.arch, &fed, width)?;
             self.add(&mut x, &fed, layer.post_feed_forward_norm.as_deref());
         }
-        Ok(rows::normed(self.arch, &x, &self.norm, epsilon))
+        Ok(rows::normed(self.arch, &x, norm, epsilon))
     }
 
     /// What one layer's attention adds to the wanted rows (all, where none are named).
     fn attended(
         &self,
         pass: &Pass,
-        (index, x): (usize, &[f32]),
-        cache: &mut Cache,
+        (layer, x): (&Layer, &[f32]),
+        mut store: LayerCache<'_>,
         wanted: Option<&[u32]>,
     ) -> Result<Vec<f32>, ComputeError> {
-        let (config, layer, mut store) = (self.config(), &self.layers[index], cache.layer(index));
+        let config = self.config();
         let Heads { queries, size, .. } = self.memory.heads;
         let mut qkv = layer.qkv.apply(&rows::normed(self.arch, x, &layer.attention_norm, config.norm_epsilon), config.width)?;
         self.memory.prepare(self.arch, layer, &pass.positions, &mut qkv);
@@ -146,13 +177,21 @@ impl Decoder {
         let width = self.config().width;
         let rows = (LOGITS / self.vocabulary()).max(2);
         for (index, block) in states.chunks(rows * width).enumerate() {
-            let mut logits = self.head.apply(block, width)?;
-            if let Some(cap) = self.config().logit_cap {
-                rows::cap(self.arch, &mut logits, cap);
-            }
+            let logits = match &self.weights {
+                Weights::Processor(weights) => self.capped(weights.head.apply(block, width)?),
+                Weights::Device(device) => device.logits(block)?,
+            };
             take(index * rows, &logits);
         }
         Ok(())
+    }
+
+    /// Logits after the model's cap.
+    fn capped(&self, mut logits: Vec<f32>) -> Vec<f32> {
+        if let Some(cap) = self.config().logit_cap {
+            rows::cap(self.arch, &mut logits, cap);
+        }
+        logits
     }
 
     /// Rows of the embedding, read from the file one by one, times their scale.

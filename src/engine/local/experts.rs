@@ -3,8 +3,6 @@
 //! Only chosen experts are computed, each over all its rows at once. A row's experts are added in the order of their
 //! numbers, so that the row's result never depends on which rows it is computed with.
 
-#![expect(clippy::inline_always, reason = "the whole kernel has to be compiled with the wide instructions of its caller")]
-
 use pulp::Arch;
 
 use super::lanes::{self, vectorized};
@@ -14,8 +12,8 @@ use super::rows;
 /// The rows that one expert gets, ascending, and what its output for each is multiplied with.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Share {
-    rows: Vec<u32>,
-    factors: Vec<f32>,
+    pub rows: Vec<u32>,
+    pub factors: Vec<f32>,
 }
 
 /// Deals rows out to experts by `[rows, experts]` logits: each goes to the `used` likeliest, the first of equals first,

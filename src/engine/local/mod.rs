@@ -2,11 +2,12 @@
 //!
 //! Requests become token sequences (`encode`, the chat template), sequences with equal beginnings become one forest (`forest`)
 //! that outlives calls within a bounded `memory`, what is new of it becomes passes (`plan`) through the decoder (`decoder` over
-//! `layer`s: `product` with its `kernel`s, `remember` with `rope` and `rounding`, `attention` over the `cache`, `feed_forward` with its `experts`,
-//! `rows` and `lanes` for what goes number by number), and final states become scores (`score`) or text (`generate`, `live`,
-//! `sampler`, held to a constraint by `guide`). Each row's numbers are one fixed sequence of operations on its own past, so that
-//! an answer is the same to the last bit whatever it is computed with.
+//! `layer`s: `product` with its `kernel`s, `remember` with `rope` and `rounding`, `attention` over the `cache`, `feed_forward`
+//! with its `experts`, `rows` and `lanes` for what goes number by number; or an `accelerator`), and final states become scores
+//! (`score`) or text (`generate`, `live`, `sampler`, held to a constraint by `guide`). On the processor each row's numbers are one
+//! fixed sequence of operations on its own past, so that an answer is the same to the last bit whatever it is computed with.
 
+mod accelerator;
 mod attention;
 mod beginning;
 mod cache;
@@ -63,6 +64,14 @@ pub enum LoadError {
     /// Its chat template isn't valid Jinja.
     #[error("the model's chat template cannot be read: {0}")]
     Template(String),
+    /// Its device can't be used.
+    #[error("the device {device} cannot be used: {problem}")]
+    Device {
+        /// As it was asked for.
+        device: Device,
+        /// The tensor library's words.
+        problem: String,
+    },
     /// Something is asked for that is not built.
     #[error("{0} is not built yet")]
     Settings(String),
@@ -101,8 +110,13 @@ pub struct LocalEngine {
 impl LocalEngine {
     /// Takes over an open model.
     pub fn load(checkpoint: Checkpoint, settings: &Settings) -> Result<Self, LoadError> {
-        if settings.device != Device::Cpu {
-            return Err(LoadError::Settings(format!("computing on {}", settings.device)));
+        Self::load_on(checkpoint, settings, accelerator::open(settings.device)?.as_ref())
+    }
+
+    /// Takes it over to a device of the tensor library; none: the processor.
+    fn load_on(checkpoint: Checkpoint, settings: &Settings, device: Option<&candle_core::Device>) -> Result<Self, LoadError> {
+        if device.is_some() && settings.arithmetic != Arithmetic::WeightsF32 {
+            return Err(LoadError::Settings(format!("{} on {}", settings.arithmetic.name(), settings.device)));
         }
         let size = checkpoint.config().head_size;
         if rounding::blocks(settings.kv) && !size.is_multiple_of(rounding::BLOCK) {
@@ -111,7 +125,11 @@ impl LocalEngine {
             return Err(LoadError::Settings(what));
         }
         let checkpoint = Arc::new(checkpoint);
-        let decoder = Decoder::new(&checkpoint, settings).map_err(|error| LoadError::Weights(error.to_string()))?;
+        let decoder = match device {
+            Some(device) => Decoder::on(&checkpoint, settings, device),
+            None => Decoder::new(&checkpoint, settings),
+        };
+        let decoder = decoder.map_err(|error| LoadError::Weights(error.to_string()))?;
         let text = |id| checkpoint.tokenizer().id_to_token(id);
         let compile = |source| match (ChatTemplate::new(source, checkpoint.special(), text), checkpoint.tool_template()) {
             (Ok(template), Some(tools)) => template.with_tools(tools),

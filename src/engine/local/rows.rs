@@ -1,7 +1,5 @@
 //! The element-wise parts of a pass: rows of states dealt out to threads, each row on its own.
 
-#![expect(clippy::inline_always, reason = "the whole kernel has to be compiled with the wide instructions of its caller")]
-
 use pulp::Arch;
 use rayon::prelude::*;
 

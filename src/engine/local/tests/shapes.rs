@@ -121,7 +121,7 @@ fn ids(count: u32) -> Vec<u32> {
 }
 
 fn decoder(checkpoint: &Arc<Checkpoint>, kv: KvType, arithmetic: Arithmetic) -> Decoder {
-    Decoder::new(checkpoint, &Settings { kv, arithmetic, ..Settings::default() }).expect("the weights are there")
+    Decoder::new(checkpoint, &Settings { arithmetic, kv, ..Settings::default() }).expect("the weights are there")
 }
 
 fn fast(decoder: &Decoder, spans: &[Vec<u32>]) -> Vec<Vec<f32>> {
@@ -255,6 +255,37 @@ fn a_sequence_has_the_same_logits_to_the_last_bit_in_any_company_for_every_shape
             assert!(same, "shape {seed}, {} tokens", ids.len());
         }
     }
+}
+
+#[test]
+fn a_device_of_the_tensor_library_computes_what_the_processor_does_for_every_shape() {
+    let trunk = ids(60);
+    let sequences: Vec<Vec<u32>> = [7, 30, 45].map(|cut| [&trunk[..cut], &[1, 2, 3, 4]].concat()).to_vec();
+    let kinds = [KvType::F32, KvType::F16];
+    for (seed, config) in mixtures(12).into_iter().chain(parts().into_iter().map(|(_, config)| config)).enumerate() {
+        let (_folder, checkpoint) = model(config, seed as u64);
+        let settings = Settings { kv: kinds[seed % 2], ..Settings::default() };
+        let device = Decoder::on(&checkpoint, &settings, &candle_core::Device::Cpu).expect("the weights are there");
+        let expected = fast(&decoder(&checkpoint, settings.kv, settings.arithmetic), &sequences).concat();
+        let found = fast(&device, &sequences).concat();
+        assert_eq!(expected.len(), found.len());
+        let worst = expected.iter().zip(&found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        // A number near the middle of two halves may go either way.
+        let bound = if settings.kv == KvType::F32 { 1e-4 } else { 2e-2 };
+        assert!(worst < bound, "shape {seed}: {worst:e}");
+    }
+}
+
+#[test]
+fn text_written_on_a_device_is_the_processors_and_a_device_that_is_not_there_is_named() {
+    let load = |device| LocalEngine::load_on(super::small_model().1, &Settings::default(), device).expect("the model loads");
+    let (processor, device) = (load(None), load(Some(&candle_core::Device::Cpu)));
+    let greedy: Vec<_> = super::requests().into_iter().filter(|r| matches!(r, super::Request::Generate { .. })).collect();
+    assert!(greedy.len() > 4);
+    assert_eq!(processor.inner.answer(&greedy), device.inner.answer(&greedy));
+    let settings = Settings { device: crate::domain::Device::Cuda(9), ..Settings::default() };
+    let error = LocalEngine::load(super::small_model().1, &settings).err().expect("there are no ten accelerators here");
+    assert!(error.to_string().contains("cuda:9"), "{error}");
 }
 
 #[test]
