@@ -63,7 +63,9 @@ def served(server, model, texts, options):
             answer = ask(port, "/completion", body)
             likely = [place["top_logprobs"] for place in answer.get("completion_probabilities", [])]
             gaps = [top[0]["logprob"] - top[1]["logprob"] for top in likely]
-            answers.append({"tokens": answer["tokens"], "gaps": gaps, "prompt": answer["tokens_evaluated"]})
+            # The token that ends an answer is told there and not here.
+            tokens = answer["tokens"][:-1] if answer.get("stop_type") == "eos" else answer["tokens"]
+            answers.append({"tokens": tokens, "gaps": gaps, "prompt": answer["tokens_evaluated"]})
         return answers
     finally:
         process.terminate()

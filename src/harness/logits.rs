@@ -309,7 +309,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let path = folder.path().join("base");
         let mut writer = LogitsWriter::create(&path, chunks).expect("it can be written");
-        logits.iter().for_each(|logits| writer.add(logits).expect("it can be written"));
+        for logits in logits {
+            writer.add(logits).expect("it can be written");
+        }
         writer.finish().expect("it can be written");
         (folder, path)
     }
@@ -320,12 +322,12 @@ mod tests {
         let (_folder, path) = written(&chunks(3), &[&[2.0, 0.0, -40.0], &[1.0, 1.0, 1.0]]);
         let bytes = std::fs::read(&path).expect("it is there");
         let mut expected = b"_logits_".to_vec();
-        [4_i32, 3, 2, 0, 1, 2, 1, 2, 1, 0, 0].iter().for_each(|number| expected.extend(number.to_le_bytes()));
+        expected.extend([4_i32, 3, 2, 0, 1, 2, 1, 2, 1, 0, 0].iter().flat_map(|number| number.to_le_bytes()));
         let (step, total) = (16.0_f32 / 65_535.0, (1.0 + (-2.0_f64).exp()).ln() as f32);
         expected.extend(step.to_le_bytes());
         expected.extend((-16.0 - total).to_le_bytes());
         // 14 / 16 of 65535 is 57343.125.
-        [65_535_u16, 57_343, 0, 0].iter().for_each(|number| expected.extend(number.to_le_bytes()));
+        expected.extend([65_535_u16, 57_343, 0, 0].iter().flat_map(|number| number.to_le_bytes()));
         expected.extend(0.0_f32.to_le_bytes());
         expected.extend((-(3.0_f64.ln() as f32)).to_le_bytes());
         expected.extend([0; 8]);

@@ -22,7 +22,7 @@ pub struct Calibration {
     pub confidence: f64,
     /// Share of tokens that its likeliest token is.
     pub right: f64,
-    /// Expected calibration error: Σ n_b/N · |share right − mean confidence| over 15 bins of equal width (Guo et al. 2017).
+    /// Expected calibration error: Σ n/N · |share right − mean confidence| over 15 bins of equal width (Guo et al. 2017).
     pub error: f64,
 }
 
