@@ -1,5 +1,7 @@
 //! The shape of a model as GGUF metadata, by llama.cpp's keys.
 
+#![expect(clippy::float_cmp, reason = "files say exactly that nothing is stretched or scaled")]
+
 use super::config::{customary, customary_scale};
 use super::describe::Metadata;
 use super::gguf::{Array, Value};

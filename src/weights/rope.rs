@@ -50,7 +50,6 @@ impl Rope {
     /// What Llama 3.1's frequencies are divided by, pair by pair: GGUF's `rope_freqs`.
     pub(super) fn divisors(&self) -> Vec<f32> {
         let divisor = |step: f32| match (&self.scaling, Band::of(1.0 / step, &self.scaling)) {
-            (_, Band::Fast) => 1.0,
             (RopeScaling::Llama3 { factor, .. }, Band::Slow) => *factor,
             (RopeScaling::Llama3 { factor, .. }, Band::Between(smooth)) => 1.0 / ((1.0 - smooth) / factor + smooth),
             _ => 1.0,
@@ -97,5 +96,5 @@ fn ramp(base: f32, size: usize, scaling: &RopeScaling) -> (f32, f32) {
     };
     let low = pair(beta_fast).floor().max(0.0);
     let high = pair(beta_slow).ceil().min(size as f64 - 1.0);
-    (low as f32, if low == high { high + 0.001 } else { high } as f32)
+    (low as f32, if (high - low).abs() < f64::EPSILON { high + 0.001 } else { high } as f32)
 }

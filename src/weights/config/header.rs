@@ -36,9 +36,8 @@ impl Config {
     ///
     /// A window that the file gives is kept to, though llama.cpp itself knows windows of Gemma only.
     pub(in crate::weights) fn from_header(path: &Path, header: &Header, file: &[u8]) -> Result<Self, WeightsError> {
-        let name = match header.get("general.architecture").and_then(Value::text) {
-            Some(name) => name,
-            None => return Err(WeightsError::key(path, "general.architecture", "is missing")),
+        let Some(name) = header.get("general.architecture").and_then(Value::text) else {
+            return Err(WeightsError::key(path, "general.architecture", "is missing"));
         };
         let family = Architecture::ALL.into_iter().find(|family| family.name() == name);
         let family = family.ok_or_else(|| architecture(path, name))?;

@@ -1,5 +1,7 @@
 //! Rotary embedding as config.json and GGUF metadata describe it.
 
+#![expect(clippy::float_cmp, reason = "files say exactly that nothing is stretched or scaled")]
+
 use serde_json::Value as Json;
 
 use super::super::WeightsError;

@@ -77,13 +77,14 @@ pub(in crate::weights) fn expected(config: &Config) -> impl Iterator<Item = (Str
 
 /// The shape of the tensor with this name; none where a model of this configuration has no such tensor.
 fn shape_of(config: &Config, name: &str) -> Option<Vec<usize>> {
-    let factors = || vec![config.rope.size / 2];
     match (name, &config.rope.scaling) {
         ("token_embd.weight", _) => return Some(vec![config.vocabulary, config.width]),
         ("output.weight", _) => return (!config.tied).then(|| vec![config.vocabulary, config.width]),
         ("output_norm.weight", _) => return Some(vec![config.width]),
-        ("rope_freqs.weight", RopeScaling::Factors(_)) => return Some(factors()),
-        ("rope_factors_long.weight" | "rope_factors_short.weight", RopeScaling::Long { .. }) => return Some(factors()),
+        ("rope_freqs.weight", RopeScaling::Factors(_))
+        | ("rope_factors_long.weight" | "rope_factors_short.weight", RopeScaling::Long { .. }) => {
+            return Some(vec![config.rope.size / 2]);
+        }
         _ => {}
     }
     let (layer, part) = name.strip_prefix("blk.")?.split_once('.')?;

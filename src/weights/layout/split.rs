@@ -1,5 +1,6 @@
 //! Splits the tensors that hold several matrices: rows, and experts before them, lie one after the other.
 
+use std::collections::btree_map::Entry as Place;
 use std::path::Path;
 
 use super::super::gguf::TensorType;
@@ -104,8 +105,14 @@ fn row_bytes(kind: TensorType, columns: usize) -> Option<usize> {
 }
 
 fn add(path: &Path, entries: &mut Entries, name: String, entry: Entry) -> Result<(), WeightsError> {
-    match entries.insert(name.clone(), entry) {
-        None => Ok(()),
-        Some(_) => Err(WeightsError::malformed(path, format!("tensor `{name}` is there twice, once within a larger one"))),
+    match entries.entry(name) {
+        Place::Vacant(place) => {
+            place.insert(entry);
+            Ok(())
+        }
+        Place::Occupied(place) => {
+            let problem = format!("tensor `{}` is there twice, once within a larger one", place.key());
+            Err(WeightsError::malformed(path, problem))
+        }
     }
 }

@@ -12,7 +12,7 @@ use crate::weights::gguf::{self, TensorPlan, Value, Writer};
 use crate::weights::layout::{expected, written};
 use crate::weights::{Activation, Checkpoint, Config, Experts, RopeOrder, RopeScaling, WeightsError};
 
-/// The models that examples/family_models/make.py has made.
+/// The models that `examples/family_models/make.py` has made.
 const NAMES: [&str; 12] =
     ["gemma2", "llama", "llama3", "mistral", "mistral_window", "mixtral", "nemo", "phi3", "phi3_long", "qwen2", "qwen3", "yarn"];
 
@@ -174,7 +174,9 @@ fn old_and_new_spellings_of_a_configuration_are_the_same() {
 fn what_a_file_leaves_out_is_what_transformers_takes() {
     let without = |name: &str, keys: &[&str]| {
         let mut json = json_of(name);
-        keys.iter().for_each(|key| drop(json.as_object_mut().unwrap().shift_remove(*key)));
+        for key in keys {
+            json.as_object_mut().unwrap().shift_remove(*key);
+        }
         read(&json).unwrap()
     };
     assert_eq!(without("mistral", &["sliding_window"]).windows, [Some(4096), Some(4096)]);
@@ -211,7 +213,9 @@ fn a_gguf_file_holds_the_configuration_and_every_tensor() {
             from.rope.order = RopeOrder::Interleaved;
         }
         if name == "llama3" {
-            assert!(matches!(&to.rope.scaling, RopeScaling::Factors(factors) if factors[0] == 1.0 && factors[7] == 8.0));
+            assert!(
+                matches!(&to.rope.scaling, RopeScaling::Factors(factors) if factors.first() == Some(&1.0) && factors.last() == Some(&8.0))
+            );
             let exact: Vec<f64> = from.rope.frequencies.iter().map(|&frequency| f64::from(frequency)).collect();
             near(&to.rope.frequencies, &exact);
             from.rope = to.rope.clone();
