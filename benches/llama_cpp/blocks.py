@@ -37,7 +37,7 @@ def llama(model, *more):
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
         text = done.stdout
         took = time.monotonic() - began
-        if "Same top p" in text.split("======")[-1] or "Final estimate" in text:
+        if "Same top p:" in text or "Final estimate" in text:
             return text, took
     sys.exit(f"llama-perplexity prints nothing: {' '.join(map(str, command))}")
 
