@@ -72,7 +72,7 @@ fn document<'a>(canary: &'a Answer, variant: &'a Answer) -> Option<DocumentToken
         canary_nll,
         variant_nll: nll,
         divergence: apart,
-        shape: divergence.as_ref().and_then(|d| d.shape.as_ref()).filter(|shape| is_whole(shape, nll.len())),
+        shape: divergence.as_ref().and_then(|d| d.shape.as_deref()).filter(|shape| is_whole(shape, nll.len())),
         likeliest: likeliest(),
     })
 }

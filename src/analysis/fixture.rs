@@ -300,11 +300,11 @@ fn document(item: usize, shift: f64, is_canary: bool) -> Outcome {
         kld: (0..40).map(|t| shift * wave(t).powi(3) + 1e-6).collect(),
         delta_p: canary_nll.iter().zip(&nll).map(|(p, q)| (-q).exp() - (-p).exp()).collect(),
         same_top: (0..40).map(|t| wave(t + 2) > shift * 0.4).collect(),
-        shape: Some(TokenShape {
+        shape: Some(Box::new(TokenShape {
             top5: (0..40).map(|t| if wave(t + 3) > shift { 5 } else { 4 }).collect(),
             canary: certainty(&wave, 0.0),
             variant: certainty(&wave, shift),
-        }),
+        })),
         canary_nll,
     };
     let mean = nll.iter().sum::<f64>() / 40.0;

@@ -40,7 +40,7 @@ pub struct TokenDivergence {
     pub same_top: Vec<bool>,
     /// What the distributions themselves look like; none in journals of versions that did not look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shape: Option<TokenShape>,
+    pub shape: Option<Box<TokenShape>>,
 }
 
 /// What two subjects' distributions of the same tokens look like, token by token; lists of equal length.

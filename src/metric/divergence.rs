@@ -79,7 +79,7 @@ pub fn divergence(canary: Rows<'_>, variant: Rows<'_>) -> Result<(Vec<f64>, Toke
             side.right.push(best.ids[0] == token);
         }
     }
-    against.shape = Some(shape);
+    against.shape = Some(Box::new(shape));
     Ok((nll, against))
 }
 

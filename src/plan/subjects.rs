@@ -174,7 +174,9 @@ fn local(section: &Section<'_>, role: Role, root: &Path) -> LocalSpec {
         section.fault_at("imatrix", "`imatrix` without `quantize` has no effect", Some(hint));
     }
     let arithmetic = section.word("arithmetic", &Arithmetic::NAMES).unwrap_or_default();
-    let kv = section.word("kv", &KvType::NAMES).unwrap_or_default();
+    // Keys and values are as those of the engine whose arithmetic it is, unless told otherwise.
+    let customary = if arithmetic == Arithmetic::Ggml { KvType::F16 } else { KvType::F32 };
+    let kv = section.word("kv", &KvType::NAMES).unwrap_or(customary);
     LocalSpec { source, tokenizer: existing(section, "tokenizer", root), arithmetic, kv, device: device(section), imatrix }
 }
 

@@ -63,7 +63,8 @@ fn append(whole: &mut TokenDivergence, next: TokenDivergence) {
     whole.kld.extend(kld);
     whole.delta_p.extend(delta_p);
     whole.same_top.extend(same_top);
-    whole.shape = whole.shape.take().zip(shape).map(|(mut whole, TokenShape { top5, canary, variant })| {
+    whole.shape = whole.shape.take().zip(shape).map(|(mut whole, next)| {
+        let TokenShape { top5, canary, variant } = *next;
         whole.top5.extend(top5);
         for (whole, Certainty { entropy, confidence, right }) in [(&mut whole.canary, canary), (&mut whole.variant, variant)] {
             whole.entropy.extend(entropy);

@@ -37,7 +37,7 @@ fn digests(name: &str) -> Vec<Vec<String>> {
 }
 
 fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
 }
 
 /// One step of splitmix64.

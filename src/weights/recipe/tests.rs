@@ -73,7 +73,7 @@ fn norms_stay_in_single_precision() {
 /// A model of some shape, as its fixture's python has it; `layers`, `heads` and heads of keys and values.
 fn shaped(architecture: Architecture, [layers, heads, kv_heads]: [usize; 3], experts: usize, tied: bool) -> Config {
     let experts = (experts > 0).then_some(Experts { count: experts, used: 2 });
-    Config { architecture, experts, tied, ..config(layers, heads, kv_heads) }
+    Config { architecture, tied, experts, ..config(layers, heads, kv_heads) }
 }
 
 /// The fixture's cases by name, each with its columns.
@@ -111,7 +111,7 @@ fn matrices_of_all_families_get_the_types_that_llama_quantize_gives_them_in_ever
                 *shape.last_mut().unwrap() = columns;
                 found.update(format!("{name} {}\n", recipe.choose(name, &shape, &config, way == "important").kind));
             }
-            let found: String = found.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+            let found = found.finalize().iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
             assert_eq!(found, digest, "{case} {mix} {way}");
         }
     }

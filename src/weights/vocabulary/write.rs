@@ -78,7 +78,8 @@ impl Rows {
             let id = id.ok_or_else(|| format!("added token {} has no row", added["content"]))?;
             types[id] = if flag("special") { CONTROL as i32 } else { USER_DEFINED as i32 };
             if flag("rstrip") {
-                stripping.push(id as i32);
+                // Below the number of rows, which is below 2^31.
+                stripping.push((id as u32).cast_signed());
             }
         }
         Ok(Self { tokens, types, stripping })

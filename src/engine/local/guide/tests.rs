@@ -286,7 +286,7 @@ fn measure_the_time_of_a_mask() {
         let mut stream = ChaCha8Rng::seed_from_u64(1);
         while tokens.len() < 128_000 {
             let mut word = if stream.next_u64().is_multiple_of(2) { " ".to_owned() } else { String::new() };
-            for _ in 0..1 + stream.next_u64() % 4 {
+            for _ in 0..=stream.next_u64() % 4 {
                 word += syllables[(stream.next_u64() % syllables.len() as u64) as usize];
             }
             tokens.insert(word.into_bytes());

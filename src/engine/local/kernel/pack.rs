@@ -59,12 +59,6 @@ impl Packed {
         Self { kind, outputs, inputs, quants, sides }
     }
 
-    /// Bytes that it takes.
-    #[cfg(test)]
-    pub(in crate::engine::local) fn bytes(&self) -> usize {
-        self.quants.len() * 64 + self.sides.len()
-    }
-
     /// The lines and the scales of a group of outputs.
     pub(super) fn group(&self, group: usize) -> (&[Line], &[u8]) {
         let form = self.kind.form();
