@@ -36,6 +36,7 @@ pub use served::{Origin, Pace, Price, Served, Service, Usage};
 pub use step::Step;
 pub use subject::{EngineSpec, Identity, RecordedSpec, Role, ScriptedSpec, Subject};
 pub use suite::{
-    Band, ChoiceValue, DatasetRef, MetricKind, Normalization, PromptSpec, ScorerSpec, Subset, Suite, Task, TaskCard,
+    AnswerShape, Band, ChoiceValue, DatasetRef, MetricKind, Normalization, PromptSpec, ScorerSpec, ShapeKind, Subset, Suite,
+    Task, TaskCard,
 };
 pub use verdict::Verdict;

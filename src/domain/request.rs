@@ -1,5 +1,7 @@
 //! Requests: what a subject is asked, with every setting that can change the answer.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// The five ways of asking that a task can name.
@@ -46,6 +48,16 @@ pub enum Constraint {
     Regex(String),
     /// One of these texts.
     Choice(Vec<String>),
+}
+
+impl fmt::Display for Constraint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::JsonSchema(schema) => write!(f, "JSON of the schema {schema}"),
+            Self::Regex(regex) => write!(f, "text that {regex} matches"),
+            Self::Choice(texts) => write!(f, "one of {texts:?}"),
+        }
+    }
 }
 
 /// One chat message.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Request, SampleId};
+use super::{Constraint, Request, SampleId};
 
 /// What a right answer is.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub enum Target {
     Option(usize),
     /// A tool call: an object with `name` and `arguments`.
     Call(serde_json::Value),
+    /// This value, or some of its fields.
+    Json(serde_json::Value),
+    /// Anything that looks like this.
+    Shape(Constraint),
     /// Nothing to be right about (perplexity).
     None,
 }
@@ -71,7 +75,8 @@ impl Sample {
         let target = match &self.target {
             Target::Text(accepted) => accepted.join(" | "),
             Target::Option(index) => options.get(*index).cloned().unwrap_or_default(),
-            Target::Call(call) => call.to_string(),
+            Target::Call(value) | Target::Json(value) => value.to_string(),
+            Target::Shape(shape) => shape.to_string(),
             Target::None => String::new(),
         };
         SampleCard { id: self.id.clone(), slice: self.slice.clone(), cluster: self.cluster.clone(), prompt, target, options }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, RequestKind, TaskName};
+use super::{Constraint, Digest, RequestKind, TaskName};
 
 /// A named set of tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -107,6 +107,14 @@ pub enum ScorerSpec {
     Number,
     /// The text is one JSON object with the target's `name` and `arguments`.
     ToolCall,
+    /// The text is a JSON value that equals the target's.
+    Json {
+        /// The fields that count; the whole value where none are named.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fields: Vec<String>,
+    },
+    /// The text looks as the task says, whatever else it says.
+    Valid,
     /// Nothing is right or wrong; the value is the mean −ln p.
     Likelihood,
 }
@@ -118,7 +126,8 @@ impl ScorerSpec {
         match self {
             Self::Choice { value: ChoiceValue::Probability, .. } | Self::F1 => MetricKind::Mean,
             Self::Likelihood => MetricKind::Perplexity,
-            Self::Choice { .. } | Self::Exact { .. } | Self::Number | Self::ToolCall => MetricKind::Accuracy,
+            Self::Choice { .. } | Self::Exact { .. } | Self::Number => MetricKind::Accuracy,
+            Self::ToolCall | Self::Json { .. } | Self::Valid => MetricKind::Accuracy,
         }
     }
 
@@ -127,6 +136,43 @@ impl ScorerSpec {
     pub fn range(&self) -> Option<(f64, f64)> {
         (self.metric() == MetricKind::Mean).then_some((0.0, 1.0))
     }
+}
+
+/// A way of saying what answers should look like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShapeKind {
+    /// By a JSON Schema.
+    JsonSchema,
+    /// By a regular expression for the whole text.
+    Regex,
+    /// By a list of texts.
+    Choice,
+}
+
+/// What a task's answers should look like.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnswerShape {
+    /// The same for every row.
+    Given(Constraint),
+    /// By the JSON Schema of a file, from the folder of the suite; a plan reads it.
+    SchemaFile(PathBuf),
+    /// Each row has its own, in this field.
+    Field {
+        /// What the field holds.
+        kind: ShapeKind,
+        /// Its name.
+        name: String,
+    },
+    /// A call of one of the tools that the row offers: an object with its `name` and its `arguments`, and nothing else.
+    Call,
+}
+
+/// Whether a flag is off: plans and journals leave that out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_off(flag: &bool) -> bool {
+    !flag
 }
 
 /// What a task's scores are reduced to.
@@ -179,6 +225,12 @@ pub struct Task {
     pub max_tokens: usize,
     /// Texts that end an answer.
     pub stop: Vec<String>,
+    /// What answers should look like: what scorer valid judges by, and what constrained answers are held to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shape: Option<AnswerShape>,
+    /// Whether answers are held to their shape while they are written.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub constrained: bool,
     /// 0 is greedy.
     pub temperature: f64,
     /// Nucleus share in (0, 1].

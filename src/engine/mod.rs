@@ -66,6 +66,8 @@ pub struct Capabilities {
     pub tools: bool,
     /// Whether a prompt is continued as it is; otherwise it is sent as one message of a user, which is another prompt.
     pub raw: bool,
+    /// Whether an answer can be held to a constraint while it is written.
+    pub constrained: bool,
     /// Most tokens of prompt and answer together.
     pub context: usize,
     /// How it shares the machine.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use super::{BoxFuture, Capabilities, Distribution, Engine, Extent, Failure, Lane, Passage, Reply, RetryClass};
-use crate::domain::{Answer, CauseKind, Digest, Finish, Identity, OptionScore, Request, ScriptedSpec, Target};
+use crate::domain::{Answer, CauseKind, Constraint, Digest, Finish, Identity, OptionScore, Request, ScriptedSpec, Target};
 
 /// Size of the tiny vocabulary of its distributions: a token is a byte's last four bits.
 const VOCABULARY: usize = 16;
@@ -69,6 +69,7 @@ impl ScriptedEngine {
             chat: true,
             tools: true,
             raw: true,
+            constrained: true,
             context: 1 << 20,
             lane: Lane::Shared,
         };
@@ -281,8 +282,9 @@ fn say(text: String) -> Answer {
 fn right_text(target: &Target) -> String {
     match target {
         Target::Text(accepted) => accepted.first().cloned().unwrap_or_default(),
-        Target::Call(call) => call.to_string(),
-        Target::Option(_) | Target::None => String::new(),
+        Target::Call(value) | Target::Json(value) => value.to_string(),
+        Target::Shape(Constraint::Choice(texts)) => texts.first().cloned().unwrap_or_default(),
+        Target::Shape(_) | Target::Option(_) | Target::None => String::new(),
     }
 }
 
@@ -302,7 +304,8 @@ fn wrong_text(target: &Target) -> String {
             call["name"] = serde_json::Value::from("no_such_tool");
             call.to_string()
         }
-        Target::Option(_) | Target::None => String::new(),
+        Target::Json(value) => serde_json::json!({ "not": value }).to_string(),
+        Target::Shape(_) | Target::Option(_) | Target::None => String::new(),
     }
 }
 

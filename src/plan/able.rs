@@ -1,9 +1,12 @@
 //! Whether the subjects can be asked what the tasks ask, as far as it is known without asking anybody.
 
+use std::collections::BTreeSet;
+
 use super::subjects::Cast;
 use super::{PlannedTask, api};
-use crate::domain::{ApiSpec, Budget, EngineSpec, Policy, Preset, RequestKind, Subject, TaskName};
+use crate::domain::{ApiSpec, Budget, EngineSpec, Policy, Preset, Request, RequestKind, Subject, TaskName};
 use crate::engine::api::preset;
+use crate::engine::local;
 use crate::suite::Diagnostic;
 
 /// The settings of an API subject.
@@ -63,6 +66,7 @@ pub(super) fn check(cast: &Cast, tasks: &[PlannedTask], policy: &Policy, faults:
     let hint = "ask by `api = \"chat\"`, or leave the tasks out by `skip`";
     need(&[RequestKind::Chat, RequestKind::Tools], converses, "take no conversations", hint);
     need(&[RequestKind::Tools], offers_tools, "can be offered no tools", "leave the tasks out by `skip`");
+    constrained(cast, tasks, faults);
     faults.extend(policy.budgets.iter().filter_map(|budget| unstreamed(cast, budget).or_else(|| unpriced(cast, budget))));
 }
 
@@ -103,6 +107,27 @@ fn likelihoods(cast: &Cast, choices: &[&str], documents: &[&str], faults: &mut V
 
 fn is(names: &[&str]) -> String {
     format!("{} {}", tasks_named(names), if names.len() == 1 { "is" } else { "are" })
+}
+
+/// Whether a subject's answers can be held to a shape while they are written.
+fn enforces(subject: &Subject) -> bool {
+    remote(subject).is_none()
+}
+
+/// Answers that some subject can't be held to are never asked free in their place.
+fn constrained(cast: &Cast, tasks: &[PlannedTask], faults: &mut Vec<Diagnostic>) {
+    let held = tasks.iter().filter(|planned| planned.task.constrained);
+    let names: Vec<&str> = held.map(|planned| planned.task.name.as_str()).collect();
+    if names.is_empty() {
+        return;
+    }
+    let message = format!("{} answered under a constraint, which {{who}} can't be held to", is(&names));
+    let hint = format!(
+        "models in this process can; ask the others without `constrained` (scorer = \"valid\" tells how often they keep to the \
+         shape), or set it aside: skip = [{}]",
+        quoted(&names)
+    );
+    faults.extend(unable(cast, enforces, &message, &hint));
 }
 
 /// A prompt that some continue and others answer as a message is not the same prompt.
@@ -161,6 +186,16 @@ pub(super) fn advice(subjects: &[Subject], tasks: &[PlannedTask], textual: &[Tas
             "{} asked as text of all subjects, {why}: its scores are not those of the likeliest option",
             if let [one] = textual { format!("{one} is") } else { format!("{} are", listed(textual)) }
         ));
+    }
+    for planned in tasks.iter().filter(|planned| planned.task.constrained) {
+        let held = planned.samples.iter().filter_map(|sample| match &sample.request {
+            Request::Generate { generation, .. } | Request::Chat { generation, .. } => generation.constraint.as_ref(),
+            Request::Choice { .. } | Request::Perplexity { .. } => None,
+        });
+        let loose: BTreeSet<&str> = held.flat_map(local::loose).collect();
+        for what in loose {
+            all.push(format!("answers of `{}` are not held to all of their schema: {what}", planned.task.name));
+        }
     }
     let raw: Vec<&str> = tasks
         .iter()

@@ -10,6 +10,7 @@ mod policy;
 pub mod power;
 mod render;
 mod rules;
+mod shape;
 mod subjects;
 mod tasks;
 #[cfg(test)]

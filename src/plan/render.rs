@@ -9,8 +9,9 @@ use serde_json::Value;
 const FUEL: u64 = 1_000_000;
 
 use super::order;
+use super::shape::Shapes;
 use crate::dataset::Row;
-use crate::domain::{Generation, Message, Request, RequestKind, Sample, SampleId, ScorerSpec, Target, Task};
+use crate::domain::{Constraint, Generation, Message, Request, RequestKind, Sample, SampleId, ScorerSpec, Target, Task};
 use crate::scorer;
 
 /// What keeps a row from becoming a sample.
@@ -25,8 +26,15 @@ pub(super) struct Fault {
 }
 
 impl Fault {
-    fn new(key: &'static str, what: impl Into<String>, hint: impl Into<Option<String>>) -> Self {
+    pub(super) fn new(key: &'static str, what: impl Into<String>, hint: impl Into<Option<String>>) -> Self {
         Self { key, what: what.into(), hint: hint.into() }
+    }
+
+    /// A field that a row lacks.
+    pub(super) fn no_field(key: &'static str, name: &str, row: &Row) -> Self {
+        let fields: Vec<&str> = row.fields.keys().map(String::as_str).collect();
+        let hint = format!("its fields are {}", fields.join(", "));
+        Self::new(key, format!("has no field `{name}`, which `{key}` asks for"), hint)
     }
 }
 
@@ -36,6 +44,7 @@ pub(super) struct Renderer<'t> {
     task: &'t Task,
     seed: u64,
     environment: Environment<'t>,
+    shapes: Shapes,
 }
 
 impl<'t> Renderer<'t> {
@@ -61,46 +70,48 @@ impl<'t> Renderer<'t> {
                 faults.push(Fault::new(key, format!("`{key}` is not a template: {detail}"), None));
             }
         }
-        if faults.is_empty() { Ok(Self { task, seed, environment }) } else { Err(faults) }
+        if faults.is_empty() { Ok(Self { task, seed, environment, shapes: Shapes::default() }) } else { Err(faults) }
     }
 
     /// The sample of a row.
     ///
     /// # Errors
     /// The first thing that keeps the row from being asked.
-    pub(super) fn sample(&self, row: &Row) -> Result<Sample, Fault> {
+    pub(super) fn sample(&mut self, row: &Row) -> Result<Sample, Fault> {
         let id = SampleId::new(&row.id);
         let prompt = self.text("prompt", row)?;
+        let shape = self.shapes.of(self.task, row)?;
+        let held = shape.clone().filter(|_| self.task.constrained);
         let request = match self.task.kind {
             RequestKind::Choice => Request::Choice { context: prompt, options: self.options(row)? },
-            RequestKind::Generate => Request::Generate { prompt, generation: self.generation(&id) },
-            RequestKind::Chat => self.chat(row, prompt, Vec::new(), &id)?,
-            RequestKind::Tools => self.chat(row, prompt, self.tools(row)?, &id)?,
+            RequestKind::Generate => Request::Generate { prompt, generation: self.generation(&id, held) },
+            RequestKind::Chat => self.chat(row, prompt, Vec::new(), self.generation(&id, held))?,
+            RequestKind::Tools => self.chat(row, prompt, self.tools(row)?, self.generation(&id, held))?,
             RequestKind::Perplexity => Request::Perplexity { text: prompt },
         };
-        let target = self.target(row, &request)?;
+        let target = self.target(row, &request, shape)?;
         let slice = label("slice", self.task.prompt.slice.as_deref(), row)?;
         let cluster = label("cluster", self.task.prompt.cluster.as_deref(), row)?;
         Ok(Sample { id, slice, cluster, request, target })
     }
 
-    fn chat(&self, row: &Row, user: String, tools: Vec<Value>, id: &SampleId) -> Result<Request, Fault> {
+    fn chat(&self, row: &Row, user: String, tools: Vec<Value>, generation: Generation) -> Result<Request, Fault> {
         let mut messages = Vec::with_capacity(2);
         if self.task.prompt.system.is_some() {
             messages.push(Message { role: "system".to_owned(), content: self.text("system", row)? });
         }
         messages.push(Message { role: "user".to_owned(), content: user });
-        Ok(Request::Chat { messages, tools, generation: self.generation(id) })
+        Ok(Request::Chat { messages, tools, generation })
     }
 
-    fn generation(&self, id: &SampleId) -> Generation {
+    fn generation(&self, id: &SampleId, constraint: Option<Constraint>) -> Generation {
         Generation {
             max_tokens: self.task.max_tokens,
             stop: self.task.stop.clone(),
             temperature: self.task.temperature,
             top_p: self.task.top_p,
             seed: order::generation_seed(self.seed, &self.task.name, id),
-            constraint: None,
+            constraint,
         }
     }
 
@@ -112,7 +123,7 @@ impl<'t> Renderer<'t> {
             missing.retain(|name| !row.fields.contains_key(name));
             missing.sort_unstable();
             match missing.first() {
-                Some(name) if error.kind() == ErrorKind::UndefinedError => no_field(key, name, row),
+                Some(name) if error.kind() == ErrorKind::UndefinedError => Fault::no_field(key, name, row),
                 _ => {
                     let detail = error.detail().map(|detail| format!(": {detail}")).unwrap_or_default();
                     Fault::new(key, format!("cannot be put into `{key}`: {}{detail}", error.kind()), None)
@@ -127,7 +138,7 @@ impl<'t> Renderer<'t> {
 
     fn options(&self, row: &Row) -> Result<Vec<String>, Fault> {
         let name = self.task.prompt.options.as_deref().unwrap_or("options");
-        let listed = row.fields.get(name).ok_or_else(|| no_field("options", name, row))?;
+        let listed = row.fields.get(name).ok_or_else(|| Fault::no_field("options", name, row))?;
         let options: Option<Vec<String>> =
             listed.as_array().and_then(|items| items.iter().map(|item| item.as_str().map(str::to_owned)).collect());
         let fault = |what: String| Err(Fault::new("options", what, None));
@@ -146,7 +157,7 @@ impl<'t> Renderer<'t> {
 
     fn tools(&self, row: &Row) -> Result<Vec<Value>, Fault> {
         let name = self.task.prompt.tools.as_deref().unwrap_or("tools");
-        let listed = row.fields.get(name).ok_or_else(|| no_field("tools", name, row))?;
+        let listed = row.fields.get(name).ok_or_else(|| Fault::no_field("tools", name, row))?;
         let is_tool = |tool: &Value| tool["function"]["name"].is_string();
         match listed.as_array() {
             Some(tools) if !tools.is_empty() && tools.iter().all(is_tool) => Ok(tools.clone()),
@@ -158,9 +169,11 @@ impl<'t> Renderer<'t> {
         }
     }
 
-    fn target(&self, row: &Row, request: &Request) -> Result<Target, Fault> {
-        if matches!(self.task.scorer, ScorerSpec::Likelihood) {
-            return Ok(Target::None);
+    fn target(&self, row: &Row, request: &Request, shape: Option<Constraint>) -> Result<Target, Fault> {
+        match (&self.task.scorer, shape) {
+            (ScorerSpec::Likelihood, _) => return Ok(Target::None),
+            (ScorerSpec::Valid, Some(shape)) => return Ok(Target::Shape(shape)),
+            _ => {}
         }
         let text = self.text("target", row)?;
         let fault = |what: &str, hint: Option<String>| Err(Fault::new("target", what, hint));
@@ -185,8 +198,23 @@ impl<'t> Renderer<'t> {
                     }
                 }
             }
+            (ScorerSpec::Json { fields }, _) => json_target(&text, fields),
             _ => Ok(Target::Text(vec![text])),
         }
+    }
+}
+
+/// A target that is JSON and has the fields that count.
+fn json_target(text: &str, fields: &[String]) -> Result<Target, Fault> {
+    let value: Value = serde_json::from_str(text).map_err(|error| {
+        let hint = format!("{error}; write target = \"{{{{ answer | tojson }}}}\" for a field `answer`");
+        Fault::new("target", "has a target that is not JSON", hint)
+    })?;
+    match fields.iter().find(|field| value.get(field.as_str()).is_none()) {
+        Some(field) => {
+            Err(Fault::new("target", format!("has a target without the field `{field}`, which the scorer looks at"), None))
+        }
+        None => Ok(Target::Json(value)),
     }
 }
 
@@ -194,15 +222,9 @@ impl<'t> Renderer<'t> {
 fn label(key: &'static str, name: Option<&str>, row: &Row) -> Result<Option<String>, Fault> {
     let Some(name) = name else { return Ok(None) };
     match row.fields.get(name) {
-        None => Err(no_field(key, name, row)),
+        None => Err(Fault::no_field(key, name, row)),
         Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.clone())),
         Some(other) => Ok(Some(other.to_string())),
     }
-}
-
-fn no_field(key: &'static str, name: &str, row: &Row) -> Fault {
-    let fields: Vec<&str> = row.fields.keys().map(String::as_str).collect();
-    let hint = format!("its fields are {}", fields.join(", "));
-    Fault::new(key, format!("has no field `{name}`, which `{key}` asks for"), hint)
 }

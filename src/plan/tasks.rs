@@ -7,6 +7,7 @@ use super::PlannedTask;
 use super::file::{Listed, SuiteRef};
 use super::order;
 use super::render::{Fault, Renderer};
+use super::shape;
 use crate::dataset::{self, Dataset, Manifest, Row};
 use crate::domain::{Request, RequestKind, Sample, Subset, Task, TaskCard, TaskName};
 use crate::suite::{Diagnostic, Place, SuiteFile, TaskPlaces, nearest};
@@ -77,6 +78,12 @@ pub(super) fn plan(suites: &[SuiteRef], sources: Sources<'_>, faults: &mut Vec<D
             tasks.textual.extend(form.as_ref().map(|form| form.task.name.clone()));
             let (mut task, places) = form.map_or((task, places), |form| (form.task, form.places));
             task.dataset.path = folder.join(&task.dataset.path);
+            if let Err(why) = shape::read(&mut task, folder) {
+                let hint = Some("schema files start from the suite's folder");
+                faults.push(Diagnostic::new(why, hint).at(places.of("schema")));
+                planned.push((later, unread(task)));
+                continue;
+            }
             let read = read(&task, &places, sources, (&mut datasets, faults));
             planned.push((later, read.unwrap_or_else(|| unread(task))));
         }
@@ -203,7 +210,7 @@ fn open(path: &Path, place: &Place, faults: &mut Vec<Diagnostic>) -> Option<Data
 /// Renders all rows; the same fault of several rows is told once.
 fn render(task: &Task, rows: &[&Row], seed: u64, tell: &mut dyn FnMut(Fault, &[&Row])) -> Option<Vec<Sample>> {
     let renderer = Renderer::new(task, seed).map_err(|faults| faults.into_iter().for_each(|fault| tell(fault, &[])));
-    let renderer = renderer.ok()?;
+    let mut renderer = renderer.ok()?;
     let mut samples = Vec::with_capacity(rows.len());
     let mut failed: Vec<(Fault, Vec<&Row>)> = Vec::new();
     for row in rows {

@@ -82,6 +82,7 @@ fn set_up(work: &Work) -> Result<(), RunError> {
 /// What an engine lacks for a task.
 fn missing(task: &Task, able: Capabilities) -> Option<&'static str> {
     match task.kind {
+        _ if task.constrained && !able.constrained => Some("constrained decoding"),
         RequestKind::Choice | RequestKind::Perplexity if !able.log_likelihood => Some("log-likelihoods"),
         RequestKind::Chat | RequestKind::Tools if !able.chat => Some("chat template"),
         RequestKind::Tools if !able.tools => Some("tools"),

@@ -3,14 +3,17 @@
 mod choice;
 mod exact;
 mod f1;
+mod json;
 mod likelihood;
 mod number;
 #[cfg(test)]
 mod tests;
 mod tool_call;
+mod valid;
 
 pub use number::last_number;
 pub use tool_call::is_call;
+pub use valid::is_shape;
 
 use crate::domain::{Answer, Score, ScorerSpec, Target};
 
@@ -25,12 +28,14 @@ pub trait Scorer: Send + Sync {
 
 /// The scorer that a task asks for.
 pub fn of(spec: &ScorerSpec) -> Box<dyn Scorer> {
-    match *spec {
-        ScorerSpec::Choice { normalize, value } => Box::new(choice::Choice { normalize, value }),
-        ScorerSpec::Exact { trim, ignore_case } => Box::new(exact::Exact { trim, ignore_case }),
+    match spec {
+        &ScorerSpec::Choice { normalize, value } => Box::new(choice::Choice { normalize, value }),
+        &ScorerSpec::Exact { trim, ignore_case } => Box::new(exact::Exact { trim, ignore_case }),
         ScorerSpec::F1 => Box::new(f1::F1),
         ScorerSpec::Number => Box::new(number::Number),
         ScorerSpec::ToolCall => Box::new(tool_call::ToolCall),
+        ScorerSpec::Json { fields } => Box::new(json::Json { fields: fields.clone() }),
+        ScorerSpec::Valid => Box::new(valid::Valid),
         ScorerSpec::Likelihood => Box::new(likelihood::Likelihood),
     }
 }
@@ -56,6 +61,8 @@ fn misfit(scorer: &str, target: &Target, answer: &Answer) -> Score {
         Target::Text(_) => "text",
         Target::Option(_) => "option",
         Target::Call(_) => "call",
+        Target::Json(_) => "JSON",
+        Target::Shape(_) => "shape",
         Target::None => "missing",
     };
     unread(format!("scorer {scorer} cannot judge a {answer} answer by a {target} target"))

@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use super::{last_number, of};
-use crate::domain::{Answer, ChoiceValue, Finish, Normalization, OptionScore, Score, ScorerSpec, Target};
+use super::{is_shape, last_number, of};
+use crate::domain::{Answer, ChoiceValue, Constraint, Finish, Normalization, OptionScore, Score, ScorerSpec, Target};
 
 fn text(text: &str) -> Answer {
     Answer::Text { text: text.to_owned(), tokens: Vec::new(), finish: Finish::End }
@@ -221,4 +221,51 @@ fn shared_words_give_partial_credit_as_squad_counts_it() {
         assert!((score(accepted, &[given]) - value).abs() < 1e-12, "the F1 of {accepted:?} and {given:?} is symmetric");
     }
     assert!((score("gold", &["silver", "a gold medal"]) - 2.0 / 3.0).abs() < 1e-12, "the closest of several counts");
+}
+
+#[test]
+fn validity_looks_at_the_shape_alone() {
+    let judge = |shape: Constraint, given: &str| {
+        let score = of(&ScorerSpec::Valid).score(&Target::Shape(shape), &text(given));
+        (score.value, score.parsed)
+    };
+    let schema = json!({
+        "type": "object", "required": ["at"], "properties": {"at": {"type": "string", "format": "date-time"}, "n": {"maximum": 3}},
+    });
+    let json = |given: &str| judge(Constraint::JsonSchema(schema.clone()), given);
+    assert_eq!(json(" {\"n\": 3, \"at\": \"2024-01-31T08:00:00Z\"}\n"), (1.0, true), "in any order, with white space around");
+    assert_eq!(json("{\"at\": \"2024-01-32T08:00:00Z\"}"), (0.0, true), "formats count");
+    assert_eq!((json("{\"at\": 3}"), json("{}"), json("[]")), ((0.0, true), (0.0, true), (0.0, true)));
+    assert_eq!((json("{\"at\""), json("```json\n{}\n```")), ((0.0, false), (0.0, false)));
+    let regex = |given: &str| judge(Constraint::Regex("a|b+".to_owned()), given).0;
+    assert_eq!((regex("bb"), regex(" a\n"), regex("ab"), regex("xa")), (1.0, 1.0, 0.0, 0.0));
+    let choice = |given: &str| judge(Constraint::Choice(vec!["yes".into(), " no".into()]), given).0;
+    assert_eq!((choice(" yes"), choice("no"), choice("yes!")), (1.0, 1.0, 0.0));
+    let told = of(&ScorerSpec::Valid).score(&Target::Shape(Constraint::JsonSchema(schema)), &text("{\"at\": \"x\", \"n\": 4}"));
+    assert!(told.read.starts_with("/at: ") || told.read.starts_with("/n: "), "{}", told.read);
+}
+
+#[test]
+fn a_shape_that_nothing_can_be_judged_by_is_told() {
+    let fault = |shape: Constraint| is_shape(&shape).expect_err("it is none");
+    assert!(fault(Constraint::JsonSchema(json!({"type": "objekt"}))).starts_with("it is not a JSON Schema: "));
+    assert!(fault(Constraint::JsonSchema(json!({"$ref": "http://example.org/a"}))).contains("example.org"), "nothing is fetched");
+    assert_eq!(fault(Constraint::Regex("(a".to_owned())), "unclosed group");
+    assert_eq!(fault(Constraint::Choice(vec![])), "there is no text to choose");
+}
+
+#[test]
+fn json_is_compared_as_a_value_or_by_the_fields_that_count() {
+    let target = Target::Json(json!({"name": "Ada", "age": 36, "tags": ["x"]}));
+    let judge = |fields: &[&str], given: &str| {
+        let fields = fields.iter().map(|field| (*field).to_owned()).collect();
+        let score = of(&ScorerSpec::Json { fields }).score(&target, &text(given));
+        (score.value, score.read)
+    };
+    let whole = |given: &str| judge(&[], given).0;
+    assert_eq!((whole("{\"age\": 36.0, \"tags\": [\"x\"], \"name\": \"Ada\"}"), whole("{\"age\": 36}")), (1.0, 0.0));
+    assert_eq!(judge(&["age", "name"], "```json\n{\"age\": 36, \"name\": \"Ada\", \"more\": 1}\n```").0, 1.0);
+    assert_eq!(judge(&["age"], "{\"age\": \"36\"}"), (0.0, "field age: \"36\" instead of 36".to_owned()));
+    assert_eq!(judge(&["name", "age"], "{\"name\": \"Ada\"}"), (0.0, "field age is missing".to_owned()));
+    assert!(judge(&["age"], "36 years").1.starts_with("not JSON"));
 }

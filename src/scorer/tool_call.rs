@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::json::{equal, unfenced};
 use super::{Scorer, judged, misfit, unread};
 use crate::domain::{Answer, Score, Target};
 
@@ -54,13 +55,6 @@ fn parts(call: &Value) -> Result<Call<'_>, String> {
     }
 }
 
-/// The text without white space and without one fence around it.
-fn unfenced(text: &str) -> &str {
-    let text = text.trim();
-    let inner = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```"));
-    inner.map_or(text, |inner| inner.strip_prefix("json").unwrap_or(inner).trim())
-}
-
 fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -85,16 +79,4 @@ fn fault(given: Call<'_>, wanted: Call<'_>) -> Option<String> {
         }
     }
     given.1.keys().find(|key| !wanted.1.contains_key(*key)).map(|key| format!("argument {key} is not asked for"))
-}
-
-/// Equality of JSON values, where numbers are compared by value and the order of keys is free.
-fn equal(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(x), Value::Number(y)) => x == y || (x.is_f64() || y.is_f64()) && x.as_f64() == y.as_f64(),
-        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
-        }
-        _ => a == b,
-    }
 }

@@ -1,7 +1,7 @@
 //! The text form of a choice task: what is asked where some subject gives no log-likelihoods.
 
 use super::{Section, TaskPlaces, TextForm, judging, task};
-use crate::domain::{PromptSpec, RequestKind, Task};
+use crate::domain::{PromptSpec, RequestKind, ScorerSpec, Task};
 
 const FORMS: [(&str, RequestKind); 2] = [("generate", RequestKind::Generate), ("chat", RequestKind::Chat)];
 
@@ -21,6 +21,9 @@ pub(super) fn read(section: &Section<'_>, task: &Task) -> Option<TextForm> {
     }
     let generation = task::generation(&table, kind, true);
     let judging = judging::read(&table, kind);
+    if judging.scorer == ScorerSpec::Valid {
+        table.fault_at("scorer", "a form has no shape to judge answers by", Some("judge it by what the right option says"));
+    }
     if kind == RequestKind::Generate && table.has("system") {
         table.fault_at("system", "`system` means nothing for a generate task", Some("remove it, or write a `chat` form"));
     }
@@ -39,6 +42,8 @@ pub(super) fn read(section: &Section<'_>, task: &Task) -> Option<TextForm> {
         about: format!("Asked as text, not by log-likelihood. {}", task.about).trim_end().to_owned(),
         kind,
         prompt,
+        shape: None,
+        constrained: false,
         max_tokens: generation.max_tokens,
         stop: generation.stop,
         temperature: generation.temperature,

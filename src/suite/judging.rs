@@ -10,12 +10,14 @@ const TRIMMED: ScorerSpec = ScorerSpec::Exact { trim: true, ignore_case: false }
 
 const CHOICE: ScorerSpec = ScorerSpec::Choice { normalize: Normalization::None, value: ChoiceValue::Right };
 
-const SCORERS: [(&str, ScorerSpec); 6] = [
+const SCORERS: [(&str, ScorerSpec); 8] = [
     ("choice", CHOICE),
     ("exact", TRIMMED),
     ("f1", ScorerSpec::F1),
     ("number", ScorerSpec::Number),
     ("tool-call", ScorerSpec::ToolCall),
+    ("json", ScorerSpec::Json { fields: Vec::new() }),
+    ("valid", ScorerSpec::Valid),
     ("likelihood", ScorerSpec::Likelihood),
 ];
 
@@ -81,7 +83,7 @@ fn scorer(section: &Section<'_>, kind: RequestKind) -> ScorerSpec {
         let hint = match kind {
             RequestKind::Choice => "choice tasks are judged by scorer choice",
             RequestKind::Perplexity => "perplexity tasks are judged by scorer likelihood",
-            _ => "answers in text are judged by scorer exact, f1, number or tool-call",
+            _ => "answers in text are judged by scorer exact, f1, number, json, valid or tool-call",
         };
         let message = format!("scorer {} cannot judge a {} task", word(&given), task::word(kind));
         section.fault_at("scorer", message, Some(hint));
@@ -96,13 +98,15 @@ fn word(spec: &ScorerSpec) -> &'static str {
 
 fn from_table(table: &Section<'_>) -> Option<ScorerSpec> {
     if !table.has("kind") {
-        let hint = "kinds are choice, exact, f1, number, tool-call and likelihood";
+        let hint = "kinds are choice, exact, f1, number, tool-call, json, valid and likelihood";
         table.fault("scorer has no `kind`", Some(hint));
     }
     let kind = table.word("kind", &SCORERS.each_ref().map(|(word, spec)| (*word, spec))).cloned();
     let (normalize, value) = (table.word("normalize", &NORMALIZATIONS), table.word("value", &VALUES));
-    let (trim, ignore_case) = (table.flag("trim"), table.flag("ignore_case"));
-    for (key, only) in [("normalize", "choice"), ("value", "choice"), ("trim", "exact"), ("ignore_case", "exact")] {
+    let (trim, ignore_case, fields) = (table.flag("trim"), table.flag("ignore_case"), table.texts("fields"));
+    let settings =
+        [("normalize", "choice"), ("value", "choice"), ("trim", "exact"), ("ignore_case", "exact"), ("fields", "json")];
+    for (key, only) in settings {
         if table.has(key) && kind.as_ref().is_some_and(|kind| word(kind) != only) {
             table.fault_at(key, format!("`{key}` is a setting of scorer {only}"), Some("remove it"));
         }
@@ -112,6 +116,7 @@ fn from_table(table: &Section<'_>) -> Option<ScorerSpec> {
             ScorerSpec::Choice { normalize: normalize.unwrap_or_default(), value: value.unwrap_or_default() }
         }
         ScorerSpec::Exact { .. } => ScorerSpec::Exact { trim: trim.unwrap_or(true), ignore_case: ignore_case.unwrap_or(false) },
+        ScorerSpec::Json { .. } => ScorerSpec::Json { fields: fields.clone().unwrap_or_default() },
         other => other,
     });
     table.close();

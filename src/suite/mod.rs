@@ -8,6 +8,7 @@ mod form;
 mod judging;
 mod secret;
 mod section;
+mod shape;
 mod task;
 #[cfg(test)]
 mod tests;

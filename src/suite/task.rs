@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Section, judging};
-use crate::domain::{DatasetRef, PromptSpec, RequestKind, Subset, Task, TaskName};
+use super::{Section, judging, shape};
+use crate::domain::{DatasetRef, PromptSpec, RequestKind, ScorerSpec, Subset, Task, TaskName};
 
 const KINDS: [(&str, RequestKind); 5] = [
     ("choice", RequestKind::Choice),
@@ -34,6 +34,10 @@ pub(super) fn read(section: &Section<'_>) -> Task {
     let prompt = prompt(section, kind, given.is_some());
     let generation = generation(section, kind, given.is_some());
     let judging = judging::read(section, kind);
+    if given.is_some() {
+        target(section, kind, &judging.scorer);
+    }
+    let (shape, constrained) = shape::read(section, kind, &judging.scorer);
     Task {
         name: TaskName::new(name),
         about,
@@ -44,6 +48,8 @@ pub(super) fn read(section: &Section<'_>) -> Task {
         stop: generation.stop,
         temperature: generation.temperature,
         top_p: generation.top_p,
+        shape,
+        constrained,
         scorer: judging.scorer,
         metric: judging.metric,
         gating: judging.gating,
@@ -66,6 +72,19 @@ fn subset(section: &Section<'_>) -> Option<Subset> {
     Some(Subset { rows: usize::try_from(rows?).unwrap_or(usize::MAX), seed })
 }
 
+/// Notes a target that is missing, or that nothing is judged by.
+fn target(section: &Section<'_>, kind: RequestKind, scorer: &ScorerSpec) {
+    let judged_by = kind != RequestKind::Perplexity && *scorer != ScorerSpec::Valid;
+    if judged_by && !section.has("target") {
+        let hint = "a template for the right answer, such as target = \"{{ answer }}\"";
+        section.fault(format!("{} has no `target`", section.name()), Some(hint));
+    }
+    if *scorer == ScorerSpec::Valid && section.has("target") {
+        let hint = "remove it; what a valid answer looks like is said by schema, regex or choices";
+        section.fault_at("target", "`target` means nothing for scorer valid", Some(hint));
+    }
+}
+
 /// Reads the templates and fields; where the kind is `sure`, those of other kinds are faults.
 fn prompt(section: &Section<'_>, kind: RequestKind, sure: bool) -> PromptSpec {
     let prompt = section.required_text("prompt", "a template over the row's fields, such as \"{{ question }}\"");
@@ -75,10 +94,6 @@ fn prompt(section: &Section<'_>, kind: RequestKind, sure: bool) -> PromptSpec {
         only(section, &["options"], kind == RequestKind::Choice, kind);
         only(section, &["tools"], kind == RequestKind::Tools, kind);
         only(section, &["target"], !perplexity, kind);
-        if !perplexity && !section.has("target") {
-            let hint = "a template for the right answer, such as target = \"{{ answer }}\"";
-            section.fault(format!("{} has no `target`", section.name()), Some(hint));
-        }
     }
     let field = |key, default: &str, of| (kind == of).then(|| section.text(key).unwrap_or_else(|| default.to_owned()));
     PromptSpec {

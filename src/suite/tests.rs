@@ -182,7 +182,7 @@ colour = \"red\"
        |
     10 | colour = "red"
        | ^^^^^^
-       = hint: the keys of task `t` are name, about, kind, dataset, subset, prompt, system, tools, target, options, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band, generate, chat
+       = hint: the keys of task `t` are name, about, kind, dataset, subset, prompt, system, tools, target, options, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band, schema, regex, choices, constrained, generate, chat
     "#);
 }
 
@@ -261,7 +261,7 @@ fn values_out_of_their_range_are_refused() {
       |
     9 | seed = 1
       | ^^^^
-      = hint: the keys of task `t` are name, about, kind, dataset, subset, prompt, system, options, tools, target, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band, generate, chat
+      = hint: the keys of task `t` are name, about, kind, dataset, subset, prompt, system, options, tools, target, slice, cluster, max_tokens, stop, temperature, top_p, scorer, gating, chance, band, schema, regex, choices, constrained, generate, chat
 
     `max_tokens` must be a whole number, 0 or more
       --> suite.toml:10:14

@@ -6,6 +6,7 @@ mod architecture;
 mod bad_input;
 mod bench;
 mod compare;
+mod constrained;
 mod demo_model;
 mod divergence;
 mod doctor;

@@ -9,6 +9,8 @@ use crate::plan::Plan;
 pub(super) struct Demand {
     /// The kinds of tasks, with their names.
     tasks: Vec<(RequestKind, String)>,
+    /// The names of the tasks whose answers are held to a shape.
+    constrained: String,
     /// Requests in all.
     pub(super) requests: usize,
     /// Characters of all prompts, and most tokens of all answers.
@@ -21,7 +23,9 @@ impl Demand {
     /// What is asked of a subject that answers each sample `repeats` times.
     pub(super) fn of(plan: &Plan, repeats: u32) -> Self {
         let tasks = plan.tasks.iter().map(|planned| (planned.task.kind, planned.task.name.to_string())).collect();
-        let mut demand = Self { tasks, requests: 0, volume: (0, 0), longest: (0, 0) };
+        let constrained = plan.tasks.iter().filter(|planned| planned.task.constrained);
+        let constrained = constrained.map(|planned| planned.task.name.as_str()).collect::<Vec<_>>().join(", ");
+        let mut demand = Self { tasks, constrained, requests: 0, volume: (0, 0), longest: (0, 0) };
         for planned in &plan.tasks {
             let passes = planned.task.metric.passes(repeats) as usize;
             for sample in &planned.samples {
@@ -65,14 +69,14 @@ pub(super) fn of_tasks(able: Capabilities, demand: &Demand) -> Vec<Finding> {
     let (choice, documents) = (RequestKind::Choice, RequestKind::Perplexity);
     let (chat, tools) = (RequestKind::Chat, RequestKind::Tools);
     let needs = [
-        (able.log_likelihood, &[choice, documents][..], "log-likelihoods of given texts"),
-        (able.chat, &[chat, tools][..], "conversations"),
-        (able.tools, &[tools][..], "tools"),
+        (able.log_likelihood, demand.named(&[choice, documents]), "log-likelihoods of given texts"),
+        (able.chat, demand.named(&[chat, tools]), "conversations"),
+        (able.tools, demand.named(&[tools]), "tools"),
+        (able.constrained, demand.constrained.clone(), "constrained decoding"),
     ];
     let mut all = Vec::new();
     let mut fine = Vec::new();
-    for (can, kinds, what) in needs {
-        let names = demand.named(kinds);
+    for (can, names, what) in needs {
         match (can, names.is_empty()) {
             (_, true) => {}
             (true, false) => fine.push(format!("{what} ({names})")),

@@ -200,6 +200,7 @@ fn capabilities(spec: &ApiSpec, found: &Found, given: Option<u32>) -> Capabiliti
         chat,
         tools: chat && preset::of(spec.preset).tools,
         raw: preset::raw(spec),
+        constrained: false,
         context: found.context.unwrap_or(usize::MAX),
         lane: if spec.batch { Lane::Bulk } else { Lane::Own(concurrency(spec, given, found.slots)) },
     }

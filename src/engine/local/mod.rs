@@ -195,6 +195,7 @@ impl Engine for LocalEngine {
             chat: self.inner.template.is_some(),
             tools: self.inner.template.is_some(),
             raw: true,
+            constrained: true,
             context: self.inner.vocabulary.context(),
             lane: Lane::Shared,
         }

@@ -5,6 +5,7 @@ mod api;
 mod contents;
 mod policies;
 mod resolved;
+mod shapes;
 mod subjects;
 
 use std::fs;

@@ -78,6 +78,8 @@ pub(super) fn task(name: &str, kind: RequestKind, samples: usize) -> PlannedTask
         stop: vec![],
         temperature: 0.0,
         top_p: 1.0,
+        shape: None,
+        constrained: false,
         scorer: ScorerSpec::Number,
         metric,
         gating: true,

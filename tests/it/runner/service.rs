@@ -111,6 +111,7 @@ impl Engine for Client {
             chat: true,
             tools: true,
             raw: true,
+            constrained: false,
             context: 1 << 20,
             lane: self.lane,
         }
