@@ -70,7 +70,7 @@ quantize = \"q4_0\"
        |        ^^^^^^^^
        = hint: call the variant by its quantization
 
-    `quantize` is one of f32, f16, bf16, q8_0, q6_k, q5_k_m, q5_k, q5_0, q4_k_m, q4_k, q4_0, q3_k_m, q3_k, q2_k, not `q4_km`
+    `quantize` is one of f32, f16, bf16, q8_0, q6_k, q5_k_m, q5_k, q5_k_s, q5_1, q5_0, q4_k_m, q4_k, q4_k_s, q4_1, q4_0, q3_k_l, q3_k_m, q3_k, q3_k_s, q2_k, q2_k_s, not `q4_km`
       --> plan.toml:18:12
        |
     18 | quantize = "q4_km"
