@@ -126,8 +126,9 @@ impl ScorerSpec {
         match self {
             Self::Choice { value: ChoiceValue::Probability, .. } | Self::F1 => MetricKind::Mean,
             Self::Likelihood => MetricKind::Perplexity,
-            Self::Choice { .. } | Self::Exact { .. } | Self::Number => MetricKind::Accuracy,
-            Self::ToolCall | Self::Json { .. } | Self::Valid => MetricKind::Accuracy,
+            Self::Choice { .. } | Self::Exact { .. } | Self::Number | Self::ToolCall | Self::Json { .. } | Self::Valid => {
+                MetricKind::Accuracy
+            }
         }
     }
 

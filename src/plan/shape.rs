@@ -13,12 +13,17 @@ use crate::scorer;
 
 /// The key that a task's shape is said by.
 pub(super) fn key(shape: &AnswerShape) -> &'static str {
-    match shape {
-        AnswerShape::SchemaFile(_) | AnswerShape::Given(Constraint::JsonSchema(_)) => "schema",
-        AnswerShape::Field { kind: ShapeKind::JsonSchema, .. } => "schema",
-        AnswerShape::Given(Constraint::Regex(_)) | AnswerShape::Field { kind: ShapeKind::Regex, .. } => "regex",
-        AnswerShape::Given(Constraint::Choice(_)) | AnswerShape::Field { kind: ShapeKind::Choice, .. } => "choices",
-        AnswerShape::Call => "tools",
+    let kind = match shape {
+        AnswerShape::Call => return "tools",
+        AnswerShape::SchemaFile(_) | AnswerShape::Given(Constraint::JsonSchema(_)) => ShapeKind::JsonSchema,
+        AnswerShape::Given(Constraint::Regex(_)) => ShapeKind::Regex,
+        AnswerShape::Given(Constraint::Choice(_)) => ShapeKind::Choice,
+        AnswerShape::Field { kind, .. } => *kind,
+    };
+    match kind {
+        ShapeKind::JsonSchema => "schema",
+        ShapeKind::Regex => "regex",
+        ShapeKind::Choice => "choices",
     }
 }
 

@@ -68,8 +68,8 @@ fn a_constrained_answer_always_has_its_shape_and_a_free_one_mostly_not() {
     let validator = jsonschema::validator_for(&schema()).expect("a schema");
     let regex = regex::Regex::new(&format!("^(?:{pattern})$")).expect("a regular expression");
     let json = |text: &str| serde_json::from_str(text).is_ok_and(|value| validator.is_valid(&value));
-    let shapes: [(Constraint, &dyn Fn(&str) -> bool); 3] = [
-        (Constraint::JsonSchema(schema()), &json),
+    let shapes = [
+        (Constraint::JsonSchema(schema()), &json as &dyn Fn(&str) -> bool),
         (Constraint::Regex(pattern.to_owned()), &|text| regex.is_match(text)),
         (Constraint::Choice(choice.map(String::from).to_vec()), &|text| choice.contains(&text)),
     ];
@@ -156,7 +156,7 @@ fn the_suite_of_the_guide_asks_for_calls_that_are_always_valid_where_they_are_he
         scored.fold((0, 0.0), |(count, sum), value| (count + 1, sum + value))
     };
     let (asked, right) = count(&held_requests);
-    assert_eq!(right, f64::from(asked), "every constrained answer is valid");
+    assert!((right - f64::from(asked)).abs() < 1e-9, "{right} of {asked} constrained answers are valid, not all");
     println!("valid: {:?} freely, {right} of {asked} under the constraint", count(&free_requests));
     assert!(asked > 0);
 }
