@@ -1,6 +1,7 @@
 //! Quantization: from a model in full precision to a GGUF file, one tensor at a time.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use half::{bf16, f16};
 
@@ -10,7 +11,7 @@ use super::gguf::{Header, TensorPlan, TensorType, Value, Writer};
 use super::imatrix::{Imatrix, Order};
 use super::layout::{Written, written};
 use super::recipe::Choice;
-use super::{Architecture, Checkpoint, Config, Facts, RopeOrder, WeightsError, vocabulary};
+use super::{Architecture, Checkpoint, Config, Facts, Matrix, RopeOrder, WeightsError, vocabulary};
 
 /// What makes the blocks, part of a variant's identity: ggml's searches, byte for byte, as this version of quantgate brought them.
 pub const QUANTIZER: &str = "ggml (quantgate 0.1.0)";
@@ -136,13 +137,36 @@ fn fallbacks(jobs: &[Job]) -> Vec<String> {
 /// A tensor's bytes in its new type.
 fn encode(source: &Checkpoint, job: &Job) -> Result<Vec<u8>, WeightsError> {
     let tensor = &job.plan;
-    let name = tensor.name.as_str();
-    let fail = WeightsError::compute(source.path(), name);
     let bad = |problem: &str| {
-        let (path, tensor) = (source.path().to_owned(), name.to_owned());
+        let (path, tensor) = (source.path().to_owned(), tensor.name.clone());
         Err(WeightsError::Values { path, tensor, problem: problem.to_owned() })
     };
-    let columns = tensor.shape.last().copied().expect("a tensor has at least one dimension");
+    if !tensor.kind.is_plain() {
+        let (blocks, sound) = blocks(source, job)?;
+        return match (sound, ggml::finite(tensor.kind, &blocks)) {
+            (false, _) => bad("holds values that are not finite"),
+            (true, false) => bad(&format!("holds values too great for the scales of {}", tensor.kind)),
+            (true, true) => Ok(blocks),
+        };
+    }
+    let values = values(source, job)?;
+    if values.iter().any(|value| !value.is_finite()) {
+        return bad("holds values that are not finite");
+    }
+    if tensor.kind == TensorType::F16 && values.iter().any(|value| f16::from_f32(*value).is_infinite()) {
+        return bad("holds values that f16 cannot; use bf16 or f32");
+    }
+    Ok(match tensor.kind {
+        TensorType::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
+        TensorType::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
+        _ => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+    })
+}
+
+/// All values of a tensor to be written.
+fn values(source: &Checkpoint, job: &Job) -> Result<Vec<f32>, WeightsError> {
+    let fail = WeightsError::compute(source.path(), &job.plan.name);
+    let columns = job.plan.shape.last().copied().expect("a tensor has at least one dimension");
     let mut values = job.source.values.clone();
     for part in &job.source.parts {
         let own = source.tensor(part)?.flatten_all().and_then(|flat| flat.to_vec1::<f32>()).map_err(&fail)?;
@@ -152,24 +176,32 @@ fn encode(source: &Checkpoint, job: &Job) -> Result<Vec<u8>, WeightsError> {
             None => values.extend(own),
         }
     }
-    if values.iter().any(|value| !value.is_finite()) {
-        return bad("holds values that are not finite");
-    }
-    if tensor.kind == TensorType::F16 && values.iter().any(|value| f16::from_f32(*value).is_infinite()) {
-        return bad("holds values that f16 cannot; use bf16 or f32");
-    }
-    Ok(match tensor.kind {
-        TensorType::F32 => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        TensorType::F16 => values.iter().flat_map(|value| f16::from_f32(*value).to_le_bytes()).collect(),
-        TensorType::BF16 => values.iter().flat_map(|value| bf16::from_f32(*value).to_le_bytes()).collect(),
-        kind => {
-            let blocks = ggml::quantize_rows(kind, &values, columns, job.importance);
-            if !ggml::finite(kind, &blocks) {
-                return bad(&format!("holds values too great for the scales of {kind}"));
+    Ok(values)
+}
+
+/// The blocks of a tensor, and whether all its values are finite. Rows are read where they are quantized, so that no tensor is
+/// in memory as a whole: the experts of a layer are gigabytes.
+fn blocks(source: &Checkpoint, job: &Job) -> Result<(Vec<u8>, bool), WeightsError> {
+    let part = |name: &String| Ok((source.matrix(name)?, heads(name, source.config())));
+    let parts = job.source.parts.iter().map(part).collect::<Result<Vec<(Matrix, Option<usize>)>, WeightsError>>()?;
+    let (columns, rows) = job.plan.shape.split_last().expect("a tensor has at least one dimension");
+    let sound = AtomicBool::new(true);
+    let read = |row: usize, out: &mut [f32]| {
+        let mut row = row;
+        for (matrix, heads) in &parts {
+            if row < matrix.rows {
+                let row = heads.map_or(row, |heads| paired(row, matrix.rows / heads));
+                matrix.slice(row..row + 1).read(out).expect("the source was found to be in full precision");
+                break;
             }
-            blocks
+            row -= matrix.rows;
         }
-    })
+        if out.iter().any(|value| !value.is_finite()) {
+            sound.store(false, Ordering::Relaxed);
+        }
+    };
+    let blocks = ggml::quantize_read(job.plan.kind, (rows.iter().product(), *columns), job.importance, read);
+    Ok((blocks, sound.into_inner()))
 }
 
 /// The heads of a matrix whose rows must change their order; none for all others.
@@ -186,13 +218,13 @@ fn heads(name: &str, config: &Config) -> Option<usize> {
 
 /// Brings the rows of each head from halves (all first values, then all second) to pairs.
 fn interleaved(values: &[f32], columns: usize, heads: usize) -> Vec<f32> {
-    let size = values.len() / columns / heads;
-    let mut ordered = Vec::with_capacity(values.len());
-    for head in 0..heads {
-        for row in 0..size {
-            let from = head * size + row / 2 + (row % 2) * (size / 2);
-            ordered.extend_from_slice(&values[from * columns..(from + 1) * columns]);
-        }
-    }
-    ordered
+    let rows = values.len() / columns;
+    let from = (0..rows).map(|row| paired(row, rows / heads));
+    from.flat_map(|from| &values[from * columns..(from + 1) * columns]).copied().collect()
+}
+
+/// Which row of halves is this one of pairs, where heads have `size` rows.
+fn paired(row: usize, size: usize) -> usize {
+    let (head, row) = (row / size, row % size);
+    head * size + row / 2 + (row % 2) * (size / 2)
 }

@@ -39,18 +39,32 @@ const IMPORTANT: Grids = Grids { top: 0, first: -0.9, stride: 0.05, tries: 36, a
 /// For a type that isn't made of blocks, where rows are no whole blocks, and where importances are no whole rows.
 #[must_use]
 pub fn quantize_rows(kind: TensorType, values: &[f32], columns: usize, importance: Option<&[f32]>) -> Vec<u8> {
+    let rows = values.len() / columns;
+    assert_eq!(rows * columns, values.len(), "whole rows");
+    let read = |row: usize, out: &mut [f32]| out.copy_from_slice(&values[row * columns..(row + 1) * columns]);
+    quantize_read(kind, (rows, columns), importance, read)
+}
+
+/// As [`quantize_rows`], for rows that `read` writes where it is told to, each just before it is quantized.
+pub(super) fn quantize_read(
+    kind: TensorType,
+    (rows, columns): (usize, usize),
+    importance: Option<&[f32]>,
+    read: impl Fn(usize, &mut [f32]) + Sync,
+) -> Vec<u8> {
     let (weights, size) = kind.block().expect("a type of blocks");
     let bytes = columns / weights as usize * size as usize;
     let matrices = importance.map_or(1, |importance| importance.len() / columns);
-    let rows = values.len() / columns;
-    assert!(rows * columns == values.len() && rows.is_multiple_of(matrices.max(1)), "whole rows and matrices");
+    assert!(rows.is_multiple_of(matrices.max(1)), "whole matrices");
     let task = (SLICE / columns).max(1);
     let mut out = vec![0; rows * bytes];
-    out.par_chunks_mut(task * bytes).zip(values.par_chunks(task * columns)).enumerate().for_each(|(index, (out, values))| {
+    out.par_chunks_mut(task * bytes).enumerate().for_each(|(index, out)| {
         let mut blocks = Vec::with_capacity(out.len());
-        for (row, values) in values.chunks_exact(columns).enumerate() {
-            let matrix = (index * task + row) * matrices / rows;
-            quantize_row(kind, values, importance.map(|all| &all[matrix * columns..][..columns]), &mut blocks);
+        let mut values = vec![0.0; columns];
+        for row in (index * task..rows).take(task) {
+            read(row, &mut values);
+            let matrix = row * matrices / rows;
+            quantize_row(kind, &values, importance.map(|all| &all[matrix * columns..][..columns]), &mut blocks);
         }
         out.copy_from_slice(&blocks);
     });
