@@ -93,12 +93,14 @@ fn credentials(subject: &str) -> Result<SecretString, Failure> {
     Ok(SecretString::from(whole))
 }
 
-#[expect(clippy::disallowed_methods, reason = "keys are read from the environment here and nowhere else")]
-fn environment(variable: &str) -> Result<String, VarError> {
+/// What an environment variable holds.
+#[expect(clippy::disallowed_methods, reason = "the environment is read here and nowhere else")]
+pub(super) fn environment(variable: &str) -> Result<String, VarError> {
     std::env::var(variable)
 }
 
-fn first_line(text: &SecretString) -> SecretString {
+/// The first line of a key's file.
+pub(super) fn first_line(text: &SecretString) -> SecretString {
     use secrecy::ExposeSecret;
     SecretString::from(text.expose_secret().lines().next().unwrap_or_default().trim())
 }

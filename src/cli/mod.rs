@@ -7,6 +7,7 @@ mod divergence;
 mod doctor;
 mod failure;
 mod gate;
+mod hub;
 mod init;
 mod keys;
 mod ledger;

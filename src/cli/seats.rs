@@ -8,8 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::Runtime;
 
 use super::failure::{Failure, chain};
-use super::keys;
-use crate::domain::{ApiSpec, EngineSpec, Subject};
+use super::{hub, keys};
+use crate::domain::{ApiSpec, EngineSpec, LocalSpec, ModelSource, Subject};
 use crate::engine::api::{Access, ApiEngine};
 use crate::engine::scripted::ScriptedEngine;
 use crate::engine::server::Managed;
@@ -69,15 +69,20 @@ async fn start(plan: &Plan, subject: &Subject, spec: &ApiSpec) -> Result<Managed
     started.map_err(|fault| Failure::usage(chain(&fault)).with_hint(fault.hint()))
 }
 
-/// A model in this process; making it from the canary shows a bar.
+/// A model in this process; making it from the canary and fetching it show a bar.
 fn open(plan: &Plan, subject: &Subject) -> Result<Arc<dyn Engine>, Failure> {
     let bar = ProgressBar::new(0).with_style(bar_style());
-    bar.set_message(format!("making {} from the canary", subject.name));
+    let fetching = matches!(&subject.engine, EngineSpec::Local(LocalSpec { source: ModelSource::Hub(_), .. }));
+    bar.set_message(match fetching {
+        true => format!("fetching {}", subject.name),
+        false => format!("making {} from the canary", subject.name),
+    });
     let mut advance = |done: u64, all: u64| {
         bar.set_length(all);
         bar.set_position(done);
     };
-    let around = Surroundings { root: &plan.root, cache: &plan.cache, memory: plan.memory };
+    let hub = hub::access(plan)?;
+    let around = Surroundings { root: &plan.root, cache: &plan.cache, memory: plan.memory, hub: hub.as_ref() };
     let opened = engine::open(subject, &plan.subjects[0], around, &mut advance);
     bar.finish_and_clear();
     opened.map_err(|fault| Failure { hint: fault.hint().map(str::to_owned), ..Failure::usage(chain(&fault)) })

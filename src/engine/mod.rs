@@ -2,6 +2,8 @@
 
 pub mod api;
 pub mod cached;
+#[cfg(feature = "hub")]
+mod hub;
 pub mod local;
 mod open;
 mod python;
@@ -11,7 +13,9 @@ pub mod server;
 pub mod store;
 mod template;
 
-pub use open::{OpenError, Surroundings, open};
+#[cfg(feature = "hub")]
+pub use hub::HubError;
+pub use open::{HubAccess, OpenError, Surroundings, open};
 pub use reply::{Failure, Headroom, Reply, RetryClass};
 
 use std::future::Future;

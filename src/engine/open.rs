@@ -5,7 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 use super::Engine;
+#[cfg(feature = "hub")]
+use super::hub::{self, HubError};
 use super::local::{LoadError, LocalEngine, Settings};
 use crate::domain::{EngineSpec, LocalSpec, ModelSource, Role, Subject, SubjectName};
 use crate::weights::{Checkpoint, Imatrix, Order, QUANTIZER, Recipe, WeightsError, quantize};
@@ -49,6 +53,15 @@ pub enum OpenError {
         /// Which.
         subject: SubjectName,
     },
+    /// Its model can't be had from the Hugging Face Hub.
+    #[cfg(feature = "hub")]
+    #[error("subject `{subject}`: {source}")]
+    Hub {
+        /// Which.
+        subject: SubjectName,
+        /// The fault.
+        source: HubError,
+    },
     /// A scripted subject has no model to open.
     #[error("subject `{subject}` is scripted: it is built from the plan's samples, not opened")]
     Scripted {
@@ -74,12 +87,29 @@ impl OpenError {
         match self {
             Self::Weights { source, .. } => source.hint(),
             Self::Load { .. } | Self::Scripted { .. } => None,
-            Self::NoHub { .. } => Some("download the model and name its folder"),
+            Self::NoHub { .. } => {
+                Some("build it with `cargo build --release --features hub`, or download the model and name its folder")
+            }
+            #[cfg(feature = "hub")]
+            Self::Hub { source, .. } => source.hint(),
             Self::QuantizedCanary { .. } => Some("give the canary a `model` path in place of `quantize`"),
             Self::NoSource { .. } => Some("give the variant a `model` path, or the canary the local engine and a `model` path"),
             Self::Cache { .. } => Some("check that the cache folder may be written and that the disk has room"),
         }
     }
+}
+
+/// How the Hugging Face Hub is reached, and where what comes from it is kept.
+#[derive(Clone, Debug)]
+pub struct HubAccess {
+    /// Where it is asked: scheme and host, perhaps a path.
+    pub endpoint: String,
+    /// The folder of repositories, laid out as `huggingface_hub` does it.
+    pub cache: PathBuf,
+    /// Who asks, where that matters; sent to the endpoint alone.
+    pub token: Option<SecretString>,
+    /// Whether nothing may be asked: then the cache is all there is.
+    pub offline: bool,
 }
 
 /// Where and in how much room subjects are opened.
@@ -91,11 +121,26 @@ pub struct Surroundings<'a> {
     pub cache: &'a Path,
     /// Most bytes beside the model's own, as [`Settings::memory`].
     pub memory: Option<u64>,
+    /// The Hugging Face Hub, where it may be asked at all; a build without the feature `hub` asks nobody.
+    pub hub: Option<&'a HubAccess>,
+}
+
+/// A model's place on this machine.
+struct Place {
+    path: PathBuf,
+    /// Where on the Hub it came from, its commit named.
+    hub: Option<String>,
+}
+
+impl From<PathBuf> for Place {
+    fn from(path: PathBuf) -> Self {
+        Self { path, hub: None }
+    }
 }
 
 /// Opens a subject. Models quantized from the `canary` are kept by the canary's content, the recipe, the importance matrix and the
 /// quantizer, and made again where a kept file isn't what was written. `progress` is told the weights quantized and the weights
-/// in all.
+/// in all; of a model from the Hub, the bytes of the file under way.
 ///
 /// Reads whole model files and computes: call it where blocking is allowed.
 pub fn open(
@@ -104,38 +149,65 @@ pub fn open(
     around: Surroundings<'_>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Arc<dyn Engine>, OpenError> {
-    let Surroundings { root, cache, memory } = around;
+    let Surroundings { root, cache, memory, .. } = around;
     let EngineSpec::Local(spec) = &subject.engine else {
         return Err(OpenError::Scripted { subject: subject.name.clone() });
     };
     let failed = |source| OpenError::Weights { subject: subject.name.clone(), source };
     let tokenizer = spec.tokenizer.as_ref().map(|path| root.join(path));
-    let path = match &spec.source {
-        ModelSource::Path(path) => root.join(path),
-        ModelSource::Hub(_) => return Err(OpenError::NoHub { subject: subject.name.clone() }),
+    let Place { path, hub } = match &spec.source {
+        ModelSource::Path(path) => root.join(path).into(),
+        ModelSource::Hub(name) => fetched(&subject.name, name, around, progress)?,
         ModelSource::Quantize(_) if subject.role == Role::Canary => {
             return Err(OpenError::QuantizedCanary { subject: subject.name.clone() });
         }
         ModelSource::Quantize(recipe) => {
             let recipe: Recipe = recipe.parse().map_err(failed)?;
             let imatrix = spec.imatrix.as_ref().map(|path| Imatrix::open(&root.join(path))).transpose().map_err(failed)?;
-            let source = canary_model(subject, canary, root)?;
-            made(&subject.name, &source, Order { recipe, imatrix: imatrix.as_ref() }, (cache, progress))?
+            let source = canary_model(subject, canary, around)?;
+            made(&subject.name, &source, Order { recipe, imatrix: imatrix.as_ref() }, (cache, progress))?.into()
         }
     };
     let checkpoint = Checkpoint::open(&path, tokenizer.as_deref()).map_err(failed)?;
     let engine = LocalEngine::load(checkpoint, &Settings { memory, ..Settings::of(spec) });
     let engine = engine.map_err(|source| OpenError::Load { subject: subject.name.clone(), source })?;
-    Ok(Arc::new(engine))
+    Ok(Arc::new(match hub {
+        Some(place) => engine.with_detail("hub", place),
+        None => engine,
+    }))
+}
+
+/// A model of the Hub, in its cache on this machine.
+#[cfg(feature = "hub")]
+fn fetched(
+    subject: &SubjectName,
+    name: &str,
+    around: Surroundings<'_>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Place, OpenError> {
+    let Some(access) = around.hub else { return Err(OpenError::NoHub { subject: subject.clone() }) };
+    let found = hub::fetch(name, access, progress);
+    let found = found.map_err(|source| OpenError::Hub { subject: subject.clone(), source })?;
+    Ok(Place { path: found.path, hub: Some(found.place) })
+}
+
+/// A model of the Hub, which this build has no way to.
+#[cfg(not(feature = "hub"))]
+fn fetched(subject: &SubjectName, _: &str, _: Surroundings<'_>, _: &mut dyn FnMut(u64, u64)) -> Result<Place, OpenError> {
+    Err(OpenError::NoHub { subject: subject.clone() })
 }
 
 /// The canary's open model.
-fn canary_model(subject: &Subject, canary: &Subject, root: &Path) -> Result<Checkpoint, OpenError> {
-    let EngineSpec::Local(LocalSpec { source: ModelSource::Path(path), tokenizer, .. }) = &canary.engine else {
-        return Err(OpenError::NoSource { subject: subject.name.clone(), canary: canary.name.clone() });
+fn canary_model(subject: &Subject, canary: &Subject, around: Surroundings<'_>) -> Result<Checkpoint, OpenError> {
+    let no_source = || OpenError::NoSource { subject: subject.name.clone(), canary: canary.name.clone() };
+    let EngineSpec::Local(LocalSpec { source, tokenizer, .. }) = &canary.engine else { return Err(no_source()) };
+    let path = match source {
+        ModelSource::Path(path) => around.root.join(path),
+        ModelSource::Hub(name) => fetched(&canary.name, name, around, &mut |_, _| ())?.path,
+        ModelSource::Quantize(_) => return Err(no_source()),
     };
-    let tokenizer = tokenizer.as_ref().map(|path| root.join(path));
-    let model = Checkpoint::open(&root.join(path), tokenizer.as_deref());
+    let tokenizer = tokenizer.as_ref().map(|path| around.root.join(path));
+    let model = Checkpoint::open(&path, tokenizer.as_deref());
     model.map_err(|source| OpenError::Weights { subject: canary.name.clone(), source })
 }
 
@@ -202,7 +274,7 @@ mod tests {
         let canary = subject("canary", Role::Canary, ModelSource::Path("model".into()));
         let variant = subject("small", Role::Variant, ModelSource::Quantize("q4_0".into()));
         let cache = folder.path().join("cache");
-        let around = Surroundings { root: folder.path(), cache: &cache, memory: None };
+        let around = Surroundings { root: folder.path(), cache: &cache, memory: None, hub: None };
         let mut told = 0;
         let ask = |told: &mut u32| {
             let engine = open(&variant, &canary, around, &mut |_, _| *told += 1).expect("it opens");
@@ -233,11 +305,15 @@ mod tests {
         let scripted = Subject { name: "script".into(), role: Role::Canary, engine: scripted, repeats: 1 };
         let canary = subject("canary", Role::Canary, quantize());
         let variant = subject("small", Role::Variant, quantize());
-        let around = Surroundings { root: Path::new("."), cache: Path::new("."), memory: None };
+        let around = Surroundings { root: Path::new("."), cache: Path::new("."), memory: None, hub: None };
         let open = |subject, canary| open(subject, canary, around, &mut |_, _| ()).err();
         assert!(matches!(open(&canary, &canary), Some(OpenError::QuantizedCanary { .. })));
         assert!(matches!(open(&variant, &scripted), Some(OpenError::NoSource { .. })));
         assert!(matches!(open(&scripted, &scripted), Some(OpenError::Scripted { .. })));
+        let distant = subject("far", Role::Variant, ModelSource::Hub("owner/name@main/a.gguf".into()));
+        let error = open(&distant, &canary).expect("nobody may be asked");
+        assert!(matches!(error, OpenError::NoHub { .. }));
+        assert!(error.hint().is_some_and(|hint| hint.contains("`cargo build --release --features hub`")));
         let unknown = subject("odd", Role::Variant, ModelSource::Quantize("q9".into()));
         let error = open(&unknown, &canary).expect("no such quantization");
         assert!(error.to_string().contains("q9"), "{error}");

@@ -12,6 +12,8 @@ mod divergence;
 mod doctor;
 mod escape;
 mod families;
+#[cfg(feature = "hub")]
+mod hub;
 mod kill;
 /// The server to measure with, and to fail with.
 #[path = "../../examples/load_server"]

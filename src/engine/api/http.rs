@@ -345,7 +345,7 @@ fn client(url: &Url, target: &Target) -> Result<Client, reqwest::Error> {
 }
 
 /// Whether an address is one of this machine's own.
-pub(super) fn is_this_machine(url: &Url) -> bool {
+pub(in crate::engine) fn is_this_machine(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())

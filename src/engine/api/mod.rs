@@ -46,6 +46,8 @@ pub use open::{Access, ApiError};
 use std::path::PathBuf;
 
 use self::http::Http;
+#[cfg(feature = "hub")]
+pub(super) use self::http::is_this_machine;
 use self::native::Native;
 use super::server::Managed;
 use super::{BoxFuture, Capabilities, Distribution, Endpoint, Engine, Extent, Failure, Passage, Reply, RetryClass};

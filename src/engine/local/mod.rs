@@ -113,6 +113,13 @@ impl LocalEngine {
         Self::load_on(checkpoint, settings, accelerator::open(settings.device)?.as_ref())
     }
 
+    /// The same model, its identity saying one thing more. Only for an engine that has no clones yet.
+    pub(super) fn with_detail(mut self, name: &str, value: String) -> Self {
+        let inner = Arc::get_mut(&mut self.inner).expect("nobody else holds an engine that was just loaded");
+        inner.identity.details.insert(name.to_owned(), value);
+        self
+    }
+
     /// Takes it over to a device of the tensor library; none: the processor.
     fn load_on(checkpoint: Checkpoint, settings: &Settings, device: Option<&candle_core::Device>) -> Result<Self, LoadError> {
         if device.is_some() && settings.arithmetic != Arithmetic::WeightsF32 {
