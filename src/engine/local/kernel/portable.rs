@@ -15,6 +15,7 @@ use super::rows::Rows;
 /// A group's products with some rows; `take` gets each row's number in the range and its products.
 pub(super) fn group(packed: &Packed, group: usize, rows: &Rows, range: Range<usize>, mut take: impl FnMut(usize, &[f32; GROUP])) {
     let form = packed.kind.form();
+    assert!(rows.inputs == packed.inputs && rows.block == form.block && range.end <= rows.count());
     let (lines, sides) = packed.group(group);
     let steps: Vec<Line> = lines.chunks_exact(form.lines()).flat_map(|lines| unpack(form, lines)).collect();
     for (place, row) in range.enumerate() {

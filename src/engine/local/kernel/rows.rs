@@ -19,7 +19,8 @@ const SHARE: usize = 16;
 ///
 /// Blocks of 32 are ggml's `Q8_0` and `Q8_1`: d = max|x| / 127 as f16, q = x · (127 / max|x|) to the nearest, ties to even,
 /// s = d · Σq as f16 with d before its rounding. Blocks of 256 are its `Q8_K`: q = x · (−127 / x of the largest
-/// magnitude) likewise, d = 1 / that factor in f32. (ggml's portable code rounds ties of `Q8_0` away from zero; what is
+/// magnitude) likewise, d = 1 / that factor in f32. A block with a value that is no number has such a scale, so that its
+/// products are none either. (ggml's portable code rounds ties of `Q8_0` away from zero; what is
 /// deployed on x86 does not.)
 #[derive(Debug)]
 pub(in crate::engine::local) struct Rows {
@@ -95,16 +96,17 @@ fn some(block: usize, ((((x, q), d), s), (sixteens, sums)): Part<'_>) {
     }
 }
 
-/// The largest magnitude; zero for nothing but NaN.
+/// The largest magnitude; not a number where one isn't.
 #[inline(always)]
 fn largest(x: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; 16];
+    // Without their signs, floats are ordered as their bits are, and what is no number is above infinity.
+    let mut lanes = [0_u32; 16];
     for x in x.as_chunks::<16>().0 {
         for (lane, x) in lanes.iter_mut().zip(x) {
-            *lane = if x.abs() > *lane { x.abs() } else { *lane };
+            *lane = x.abs().to_bits().max(*lane);
         }
     }
-    lanes.iter().fold(0.0, |largest, &lane| if lane > largest { lane } else { largest })
+    f32::from_bits(lanes.iter().fold(0, |largest, &lane| lane.max(largest)))
 }
 
 /// Rounds every value times a factor.

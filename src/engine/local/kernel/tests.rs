@@ -3,27 +3,29 @@
 use half::f16;
 use proptest::prelude::*;
 
+use super::Path;
 use super::decode::Block;
 use super::form::{KINDS, Kind};
+#[cfg(target_arch = "x86_64")]
+use super::name;
 use super::pack::Packed;
 use super::plain::{Element, Plain};
 use super::rows::Rows;
 use super::tiles::{blocks, numbers};
-use super::{Path, name};
 
 /// The paths that this processor has.
 fn paths() -> Vec<Path> {
-    let mut paths = vec![Path::Portable];
-    #[cfg(target_arch = "x86_64")]
-    {
-        if name() == "vnni-512" {
-            paths.push(Path::Vnni);
-        }
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("f16c") {
-            paths.push(Path::Avx2);
-        }
-    }
-    paths
+    let paths = [
+        Some(Path::Portable),
+        #[cfg(target_arch = "x86_64")]
+        (name() == "vnni-512").then_some(Path::Vnni),
+        #[cfg(target_arch = "x86_64")]
+        {
+            use std::arch::is_x86_feature_detected as has;
+            (has!("avx2") && has!("fma") && has!("f16c")).then_some(Path::Avx2)
+        },
+    ];
+    paths.into_iter().flatten().collect()
 }
 
 /// Numbers without a pattern.
@@ -212,4 +214,26 @@ fn activations_are_rounded_as_ggml_rounds_them() {
     let rows = Rows::new(Kind::Q4K.form(), &x, 256);
     assert_eq!(rows.q[..6], [0, 0, 0, -127, 1, 1], "the largest magnitude becomes −127 where it is negative too");
     assert_eq!(rows.d, [2.0]);
+}
+
+#[test]
+fn what_is_no_number_stays_none_in_every_product() {
+    for kind in KINDS {
+        for (broken, what) in [(f32::NAN, "nan"), (-f32::NAN, "-nan"), (f32::INFINITY, "inf"), (f32::NEG_INFINITY, "-inf")] {
+            let mut x: Vec<f32> = (0..3 * 256).map(|i| (i % 7) as f32 - 3.0).collect();
+            x[256..512].fill(broken);
+            x[600] = broken;
+            let rows = Rows::new(kind.form(), &x, 256);
+            let mut bytes = matrix(kind, (16, 256), 5);
+            // All scales are finite then, and none is zero.
+            bytes.iter_mut().for_each(|byte| *byte = (*byte & 0x3f) | 1);
+            let packed = Packed::new(kind, &bytes, 16, 256);
+            for path in paths() {
+                let mut out = vec![0.0; 32 * 3];
+                blocks(path, &packed, [0, 0], (&rows, 0..3), &mut out);
+                assert!(out[..32].iter().all(|x| x.is_finite()), "{kind:?} {path:?} {what}");
+                assert!(out[32..].iter().all(|x| !x.is_finite()), "{kind:?} {path:?} {what}");
+            }
+        }
+    }
 }

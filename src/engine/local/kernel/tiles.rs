@@ -1,5 +1,8 @@
 //! Packed weights times activations, tile by tile of outputs, on the instructions at hand.
-#![expect(unsafe_code, reason = "calls of functions compiled for instructions that the processor was asked for")]
+#![cfg_attr(
+    target_arch = "x86_64",
+    expect(unsafe_code, reason = "calls of functions compiled for instructions that the processor was asked for")
+)]
 
 use std::ops::Range;
 use std::sync::OnceLock;
