@@ -114,6 +114,8 @@ struct Reach {
     first: usize,
     /// Behind the last position.
     end: usize,
+    /// The positions that all of them see.
+    common: (usize, usize),
     /// The position that a row of weights begins with: so far before the first that its page has room.
     base: usize,
     /// Length of a row of weights.
@@ -162,10 +164,11 @@ impl Attend<'_, '_> {
         let place = |r: usize| ((index + r) / share, head * share + (index + r) % share);
         let first = self.sight.first(self.tile.first + place(0).0);
         let end = self.tile.first + place(count - 1).0 + 1;
+        let common = (self.sight.first(end - 1), self.tile.first + place(0).0 + 1);
         let base = first.saturating_sub(PAGE - 1);
         // The last page of a piece is written whole.
         let stride = (end - base + PAGE).next_multiple_of(PAGE);
-        let span = Reach { head, first, end, base, stride };
+        let span = Reach { head, first, end, common, base, stride };
         self.scratch.queries.clear();
         self.scratch.queries.resize(R * size, 0.0);
         for r in 0..count {
@@ -214,7 +217,7 @@ impl Attend<'_, '_> {
     /// Scores of `R` queries on every key of `span`; what is written past a piece is overwritten by the next.
     #[inline(always)]
     fn scores<S: Simd, const R: usize>(&mut self, simd: S, span: Reach) {
-        let Reach { head, first, end: reach, base, stride } = span;
+        let Reach { head, first, end: reach, base, stride, .. } = span;
         let size = self.heads.size;
         let area = PAGE * self.heads.padded();
         let vectors = PAGE / S::F32_LANES;
@@ -264,7 +267,7 @@ impl Attend<'_, '_> {
     /// `W` vectors of dimensions of [`Self::values`], from the given vector on.
     #[inline(always)]
     fn columns<S: Simd, const W: usize>(&mut self, simd: S, span: Reach, r: usize, vector: usize) {
-        let Reach { head, first, end: reach, base, stride } = span;
+        let Reach { head, first, end: reach, common, base, stride } = span;
         let padded = self.heads.padded();
         let [w0, w1, w2, w3] = [0, 1, 2, 3].map(|i| &self.scratch.weights[(r + i) * stride..][..reach - base]);
         let mut sums = [[simd.splat_f32s(0.0); W]; 4];
@@ -276,11 +279,16 @@ impl Attend<'_, '_> {
                 let (from, until) = (at.max(first), end.min(at + PAGE));
                 let rows = &self.layer.values(piece.page + index)[(head * PAGE + from - at) * padded..];
                 let rows = &rows[..(until - from) * padded];
+                let partly = from < common.0 || until > common.1;
                 let (at, until) = (from - base, until - base);
                 let weights = w0[at..until].iter().zip(&w1[at..until]).zip(w2[at..until].iter().zip(&w3[at..until]));
                 for (row, ((&a, &b), (&c, &d))) in rows.chunks_exact(padded).zip(weights) {
                     let row = &S::as_simd_f32s(row).0[vector..vector + W];
                     for (sums, weight) in sums.iter_mut().zip([a, b, c, d]) {
+                        // Zero times an infinity of a position that the row doesn't see would reach it.
+                        if partly && weight == 0.0 {
+                            continue;
+                        }
                         let weight = simd.splat_f32s(weight);
                         for (sum, &value) in sums.iter_mut().zip(row) {
                             *sum = simd.mul_add_f32s(weight, value, *sum);
@@ -296,6 +304,33 @@ impl Attend<'_, '_> {
         for (i, sums) in sums.iter().enumerate() {
             let row = &mut self.scratch.sums[(r + i) * padded..][..padded];
             S::as_mut_simd_f32s(row).0[vector..vector + W].copy_from_slice(sums);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cache::{Cache, Write};
+    use super::*;
+
+    #[test]
+    fn values_that_a_row_does_not_see_leave_it_as_it_is_whatever_they_are() {
+        let heads = Heads { queries: 1, keys: 1, size: 16 };
+        for broken in [f32::INFINITY, f32::NAN] {
+            let mut cache = Cache::new(heads, 1, 1);
+            let mut layer = cache.layer(0);
+            let mut pages = layer.open(&[Write { page: 0, lane: 0, row: 0, count: 3 }]);
+            for (values, value) in pages[0].values.chunks_exact_mut(16).zip([broken, 1.0, 3.0, broken]) {
+                values.fill(value);
+            }
+            drop(pages);
+            let blocks = [Block { row: 0, rows: 3, start: 1, pieces: vec![Piece { page: 0, len: 4 }] }];
+            let sight = Sight { scale: 1.0, cap: None, window: Some(2) };
+            let rows = (&[0.0; 48][..], 16);
+            let out = Attention { heads, sight, rows, blocks: &blocks, layer: &layer, wanted: None }.run(Arch::new());
+            assert!(out[..16].iter().all(|x| !x.is_finite()), "position 1 sees position 0");
+            assert_eq!(out[16..32], [2.0; 16], "position 2 sees two whole ones");
+            assert!(out[32..].iter().all(|x| !x.is_finite()), "position 3 sees itself");
         }
     }
 }
