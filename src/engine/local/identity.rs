@@ -7,7 +7,7 @@ use pulp::Arch;
 use super::rounding::Roundings;
 use super::{Settings, kernel};
 use crate::domain::{Arithmetic, Device, Identity, KvType};
-use crate::weights::{Activation, Checkpoint, Config, RopeScaling};
+use crate::weights::{Activation, Checkpoint, Config, RopeOrder, RopeScaling};
 
 /// The tensor library's version, as Cargo.lock has it.
 const CANDLE: &str = "0.11.1";
@@ -21,6 +21,7 @@ pub(super) fn identify(checkpoint: &Checkpoint, settings: &Settings, arch: Arch)
         ("candle", CANDLE.to_owned()),
         ("context", checkpoint.config().context.to_string()),
         ("end tokens", format!("{:?}", checkpoint.special().eos)),
+        ("heads", heads(checkpoint.config())),
         ("norm epsilon", checkpoint.config().norm_epsilon.to_string()),
         ("rope base", checkpoint.config().rope.base.to_string()),
         ("cpu", features()),
@@ -30,12 +31,25 @@ pub(super) fn identify(checkpoint: &Checkpoint, settings: &Settings, arch: Arch)
     ]
     .map(|(key, value)| (key.to_owned(), value))
     .into();
+    if let Some(bos) = checkpoint.special().bos {
+        details.insert("bos token".to_owned(), bos.to_string());
+    }
     if let Some(quantizer) = &facts.quantizer {
         details.insert("quantizer".to_owned(), quantizer.clone());
     }
     let own = parts(checkpoint.config()).into_iter().chain(numbers(checkpoint, settings));
     details.extend(own.map(|(key, value)| (key.to_owned(), value)));
     facts.identity(format!("local {}", env!("CARGO_PKG_VERSION")), details)
+}
+
+/// How the rows of queries and keys are cut into heads, and which values of a head turn together: equal weights may be read
+/// in several ways.
+fn heads(config: &Config) -> String {
+    let turned = match config.rope.order {
+        RopeOrder::Half => "halves",
+        RopeOrder::Interleaved => "pairs",
+    };
+    format!("{} of {}, {} of keys, turned in {turned}", config.heads, config.head_size, config.kv_heads)
 }
 
 /// What the model's configuration says beside a plain llama; nothing of it is in the weights' digest.
@@ -53,20 +67,21 @@ fn parts(config: &Config) -> Vec<(&'static str, String)> {
     differs("logit cap", config.logit_cap.is_some(), config.logit_cap.unwrap_or_default().to_string());
     differs("embedding scale", config.embedding_scale.to_bits() != 1.0_f32.to_bits(), config.embedding_scale.to_string());
     differs("rope size", config.rope.size != config.head_size, format!("{} of {}", config.rope.size, config.head_size));
-    differs("rope scaling", config.rope.scaling != RopeScaling::None, scaling(config));
-    let windows: Vec<usize> = config.windows.iter().copied().flatten().collect();
-    differs("window", !windows.is_empty(), window(&windows, config.layers));
+    let stretched = config.rope.scaling != RopeScaling::None || config.rope.magnitude.to_bits() != 1.0_f32.to_bits();
+    differs("rope scaling", stretched, scaling(config));
+    differs("window", config.windows.iter().any(Option::is_some), windows(&config.windows));
     let experts = config.experts.map(|experts| format!("{} of {}", experts.used, experts.count));
     differs("experts", experts.is_some(), experts.unwrap_or_default());
     parts
 }
 
-/// The windows in use: `4096 in 13 of 26 layers`.
-fn window(windows: &[usize], layers: usize) -> String {
-    let same = windows.iter().all(|window| Some(window) == windows.first());
-    let sizes = if same { windows[..windows.len().min(1)].to_vec() } else { windows.to_vec() };
-    let sizes: Vec<String> = sizes.iter().map(ToString::to_string).collect();
-    format!("{} in {} of {layers} layers", sizes.join(", "), windows.len())
+/// Every layer's window, runs of equal ones at a time: `8, none x 2, 8 x 3`.
+fn windows(windows: &[Option<usize>]) -> String {
+    let one = |run: &[Option<usize>]| {
+        let size = run[0].map_or_else(|| "none".to_owned(), |size| size.to_string());
+        if run.len() == 1 { size } else { format!("{size} x {}", run.len()) }
+    };
+    windows.chunk_by(|a, b| a == b).map(one).collect::<Vec<_>>().join(", ")
 }
 
 /// How rotary frequencies were stretched; many divisors by a digest of what they lead to.
@@ -167,15 +182,18 @@ mod tests {
             experts: None,
         };
         assert_eq!(parts(&plain), []);
+        assert_eq!(heads(&plain), "1 of 64, 1 of keys, turned in halves");
+        let scaled = Config { rope: Rope { magnitude: 1.5, ..plain.rope.clone() }, ..plain.clone() };
+        assert_eq!(parts(&scaled), [("rope scaling", "None, magnitude 1.5".to_owned())]);
         let rope = Rope { size: 32, scaling: RopeScaling::Linear { factor: 2.0 }, magnitude: 1.5, ..plain.rope.clone() };
-        let (windows, experts) = (vec![Some(8), None, Some(8), None], Some(Experts { count: 8, used: 2 }));
+        let (windows, experts) = (vec![Some(8), None, Some(8), Some(8)], Some(Experts { count: 8, used: 2 }));
         let other = Config { rope, windows, experts, attention_cap: Some(50.0), ..plain };
         let told: Vec<String> = parts(&other).iter().map(|(key, value)| format!("{key}: {value}")).collect();
         let expected = [
             "attention cap: 50",
             "rope size: 32 of 64",
             "rope scaling: Linear { factor: 2.0 }, magnitude 1.5",
-            "window: 8 in 2 of 4 layers",
+            "window: 8, none, 8 x 2",
             "experts: 2 of 8",
         ];
         assert_eq!(told, expected);
