@@ -109,11 +109,12 @@ fn from_gguf(path: &Path, file: &[u8]) -> Result<Imatrix, WeightsError> {
             return Err(WeightsError::key(path, key, "is missing: it is no importance matrix"));
         }
     }
+    let counted: BTreeMap<&str, &TensorInfo> =
+        header.tensors.iter().filter_map(|info| Some((info.name.strip_suffix(COUNTS)?, info))).collect();
     let mut entries = BTreeMap::new();
     for (tensor, sums) in header.tensors.iter().filter_map(|info| Some((info.name.strip_suffix(SUMS)?, info))) {
-        let counts = format!("{tensor}{COUNTS}");
-        let missing = || WeightsError::MissingTensor { path: path.to_owned(), tensor: counts.clone() };
-        let counts = header.tensors.iter().find(|info| info.name == counts).ok_or_else(missing)?;
+        let missing = || WeightsError::MissingTensor { path: path.to_owned(), tensor: format!("{tensor}{COUNTS}") };
+        let counts = counted.get(tensor).ok_or_else(missing)?;
         entries.insert(tensor.to_owned(), means(path, tensor, &floats(path, file, sums)?, &floats(path, file, counts)?)?);
     }
     let chunks = header.get("imatrix.chunk_count").and_then(Value::integer).and_then(|count| u32::try_from(count).ok());
