@@ -35,10 +35,12 @@ mod rounding;
 mod rows;
 mod sampler;
 mod score;
+mod settings;
 #[cfg(test)]
 mod tests;
 
 pub use self::guide::{enforce, loose};
+pub use self::settings::{LoadError, Settings};
 #[cfg(test)]
 pub(super) use self::tests::random_model;
 
@@ -55,51 +57,8 @@ use self::memory::{Limits, Memory};
 
 use super::template::ChatTemplate;
 use super::{BoxFuture, Capabilities, Distribution, Engine, Extent, Failure, Lane, Passage, Reply};
-use crate::domain::{Arithmetic, Device, Identity, KvType, LocalSpec, Request};
+use crate::domain::{Identity, Request};
 use crate::weights::Checkpoint;
-
-/// A model that can't be run in this process.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// Its chat template isn't valid Jinja.
-    #[error("the model's chat template cannot be read: {0}")]
-    Template(String),
-    /// Its device can't be used.
-    #[error("the device {device} cannot be used: {problem}")]
-    Device {
-        /// As it was asked for.
-        device: Device,
-        /// The tensor library's words.
-        problem: String,
-    },
-    /// Something is asked for that is not built.
-    #[error("{0} is not built yet")]
-    Settings(String),
-    /// Its weights can't be taken over.
-    #[error("the model's weights cannot be loaded: {0}")]
-    Weights(String),
-}
-
-/// How a model is computed: everything that isn't in its file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// How it multiplies.
-    pub arithmetic: Arithmetic,
-    /// How it remembers.
-    pub kv: KvType,
-    /// Where it computes.
-    pub device: Device,
-    /// Most bytes beside the model's own that it may take for what it remembers and computes; none: 512 MiB.
-    pub memory: Option<u64>,
-}
-
-impl Settings {
-    /// As a subject's table says.
-    #[must_use]
-    pub fn of(spec: &LocalSpec) -> Self {
-        Self { arithmetic: spec.arithmetic, kv: spec.kv, device: spec.device, memory: None }
-    }
-}
 
 /// A model in this process. Clones share it.
 #[derive(Clone)]
@@ -122,15 +81,7 @@ impl LocalEngine {
 
     /// Takes it over to a device of the tensor library; none: the processor.
     fn load_on(checkpoint: Checkpoint, settings: &Settings, device: Option<&candle_core::Device>) -> Result<Self, LoadError> {
-        if device.is_some() && settings.arithmetic != Arithmetic::WeightsF32 {
-            return Err(LoadError::Settings(format!("{} on {}", settings.arithmetic.name(), settings.device)));
-        }
-        let size = checkpoint.config().head_size;
-        if rounding::blocks(settings.kv) && !size.is_multiple_of(rounding::BLOCK) {
-            let what =
-                format!("rounding keys to {} in heads of {size} values, which are not whole blocks of 32,", settings.kv.name());
-            return Err(LoadError::Settings(what));
-        }
+        settings.check(device.is_some(), checkpoint.config())?;
         let checkpoint = Arc::new(checkpoint);
         let decoder = match device {
             Some(device) => Decoder::on(&checkpoint, settings, device),
