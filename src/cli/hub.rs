@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -30,7 +30,7 @@ pub(super) fn access(plan: &Plan) -> Result<Option<HubAccess>, Failure> {
     };
     let token = match set("HF_TOKEN") {
         Some(token) => Some(SecretString::from(token.trim())),
-        None => token_file(set("HF_TOKEN_PATH").map_or_else(|| home.join("token"), PathBuf::from))?,
+        None => token_file(&set("HF_TOKEN_PATH").map_or_else(|| home.join("token"), PathBuf::from))?,
     };
     let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| ENDPOINT.to_owned());
     let cache = set("HF_HUB_CACHE").map_or_else(|| home.join("hub"), PathBuf::from);
@@ -50,8 +50,8 @@ fn set(variable: &str) -> Option<String> {
 }
 
 /// The token that `hf auth login` left.
-fn token_file(path: PathBuf) -> Result<Option<SecretString>, Failure> {
-    match fs::read_to_string(&path).map(SecretString::from) {
+fn token_file(path: &Path) -> Result<Option<SecretString>, Failure> {
+    match fs::read_to_string(path).map(SecretString::from) {
         Ok(text) => Ok(Some(first_line(&text))),
         Err(fault) if fault.kind() == ErrorKind::NotFound => Ok(None),
         Err(fault) => Err(Failure::usage(format!("the Hub's token cannot be read from {}: {fault}", path.display()))

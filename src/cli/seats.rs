@@ -73,10 +73,8 @@ async fn start(plan: &Plan, subject: &Subject, spec: &ApiSpec) -> Result<Managed
 fn open(plan: &Plan, subject: &Subject) -> Result<Arc<dyn Engine>, Failure> {
     let bar = ProgressBar::new(0).with_style(bar_style());
     let fetching = matches!(&subject.engine, EngineSpec::Local(LocalSpec { source: ModelSource::Hub(_), .. }));
-    bar.set_message(match fetching {
-        true => format!("fetching {}", subject.name),
-        false => format!("making {} from the canary", subject.name),
-    });
+    let what = if fetching { format!("fetching {}", subject.name) } else { format!("making {} from the canary", subject.name) };
+    bar.set_message(what);
     let mut advance = |done: u64, all: u64| {
         bar.set_length(all);
         bar.set_position(done);

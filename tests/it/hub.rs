@@ -46,7 +46,7 @@ impl Hub {
         let storage = Loopback::start(move |request| store(&stored, request, (&asked, fault)));
         let elsewhere = storage.url();
         let front = Loopback::start(move |request| answer(&files, request, &elsewhere));
-        Self { front, storage, cache: tempfile::tempdir().unwrap() }
+        Self { front, storage, cache: tempfile::tempdir().expect("a temporary folder") }
     }
 
     fn access(&self) -> HubAccess {
@@ -88,7 +88,7 @@ fn but_for_the_hub(mut identity: Identity) -> Identity {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The Hub itself: a listing by revision, small files by way of another of its own addresses, large ones elsewhere.
@@ -159,18 +159,22 @@ fn demo() -> PathBuf {
 
 /// The demo model's folder.
 fn folder() -> Files {
-    let entries = fs::read_dir(demo()).unwrap().map(|entry| entry.unwrap().path());
-    entries.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), fs::read(&path).unwrap())).collect()
+    let entries = fs::read_dir(demo()).expect("it is there").map(|entry| entry.expect("readable").path());
+    entries
+        .map(|path| {
+            (path.file_name().expect("files have names").to_string_lossy().into_owned(), fs::read(&path).expect("readable"))
+        })
+        .collect()
 }
 
 /// The demo model in one file.
 fn gguf() -> Files {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a temporary folder");
     let path = folder.path().join("model.gguf");
-    let recipe: Recipe = "q8_0".parse().unwrap();
-    quantize(&Checkpoint::open(&demo(), None).unwrap(), recipe, &path, &mut |_, _| ()).unwrap();
+    let recipe: Recipe = "q8_0".parse().expect("a recipe");
+    quantize(&Checkpoint::open(&demo(), None).expect("a model"), recipe, &path, &mut |_, _| ()).expect("it can be quantized");
     let other = [("README.md", b"a model".to_vec()), ("q4/other.gguf", b"GGUF".to_vec())];
-    let files = [("q8/model q8.gguf", fs::read(path).unwrap())];
+    let files = [("q8/model q8.gguf", fs::read(path).expect("readable"))];
     files.into_iter().chain(other).map(|(name, bytes)| (name.to_owned(), bytes)).collect()
 }
 

@@ -47,7 +47,7 @@ impl Shelf {
         self.repository.pointer_path(commit)
     }
 
-    /// The place of some content, which the Hub calls by its ETag.
+    /// The place of some content, which the Hub calls by its `ETag`.
     pub(super) fn blob(&self, etag: &str) -> PathBuf {
         self.folder.join("blobs").join(etag)
     }

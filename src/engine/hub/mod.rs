@@ -146,7 +146,9 @@ pub(super) fn fetch(name: &str, access: &HubAccess, progress: &mut dyn FnMut(u64
             let runtime = runtime.expect("a runtime on this thread needs nothing but a few descriptors");
             runtime.block_on(snapshot::find(&name, access, &tell))
         });
-        told.iter().for_each(|(done, all)| progress(done, all));
+        for (done, all) in told {
+            progress(done, all);
+        }
         worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }

@@ -17,6 +17,7 @@ const CONFIG: &str = "config.json";
 const SINGLE: &str = "model.safetensors";
 const INDEX: &str = "model.safetensors.index.json";
 const SAFETENSORS: &str = ".safetensors";
+const JINJA: &str = ".jinja";
 
 /// Most models that are named where one isn't found.
 const SHOWN: usize = 8;
@@ -74,12 +75,12 @@ fn shards(index: &[u8]) -> Option<BTreeSet<String>> {
 fn is_description(file: &str) -> bool {
     let is = |start: &str, end: &str| file.starts_with(start) && file.ends_with(end);
     match file.split_once('/') {
-        Some((folder, file)) => folder == "additional_chat_templates" && !file.contains('/') && file.ends_with(".jinja"),
+        Some((folder, file)) => folder == "additional_chat_templates" && !file.contains('/') && file.ends_with(JINJA),
         None => {
             matches!(file, CONFIG | "generation_config.json")
                 || is("tokenizer", ".json")
                 || is("chat_template", ".json")
-                || is("chat_template", ".jinja")
+                || is("chat_template", JINJA)
         }
     }
 }
@@ -143,7 +144,8 @@ impl Fetch<'_> {
 
     /// Something isn't in the repository; models that are get named.
     fn lacks(&self, problem: String) -> HubError {
-        let models = self.listing.files.iter().filter(|file| file.ends_with(".gguf") || file.ends_with(SAFETENSORS));
+        let is_model = |file: &&String| Path::new(file).extension().is_some_and(|end| end == "gguf" || end == "safetensors");
+        let models = self.listing.files.iter().filter(is_model);
         let place = Name { file: None, ..self.name.clone() }.at(&self.listing.commit);
         HubError::NoFile { place, problem, others: models.take(SHOWN).cloned().collect() }
     }

@@ -18,7 +18,7 @@ use crate::engine::HubAccess;
 use crate::engine::api::is_this_machine;
 
 const CONNECT: Duration = Duration::from_secs(10);
-const READ: Duration = Duration::from_secs(60);
+const READ: Duration = Duration::from_mins(1);
 const MOST_REDIRECTS: usize = 8;
 
 /// A repository at a revision.
@@ -86,7 +86,7 @@ impl<'a> Client<'a> {
                 url = next;
                 continue;
             }
-            let response = self.checked(response, name, &place)?;
+            let response = Self::checked(response, name, &place)?;
             let body = response.bytes().await.map_err(|fault| unreachable(&place, cause(fault)))?;
             let body: Value = serde_json::from_slice(&body).map_err(|_| answer("it is not JSON"))?;
             let commit = body.get("sha").and_then(Value::as_str).filter(|commit| is_commit(commit));
@@ -127,7 +127,7 @@ impl<'a> Client<'a> {
                 (Some(next), _) => url = next,
                 (None, Some(begun)) if response.status() == StatusCode::RANGE_NOT_SATISFIABLE => begun.clear()?,
                 (None, _) => {
-                    let response = self.checked(response, name, &place)?;
+                    let response = Self::checked(response, name, &place)?;
                     let part = part.ok_or_else(|| answer("it is no file"))?;
                     return receive(response, part, (&told, &place), tell).await;
                 }
@@ -166,7 +166,7 @@ impl<'a> Client<'a> {
     }
 
     /// A response that has what was asked for.
-    fn checked(&self, response: Response, name: &Name, place: &str) -> Result<Response, HubError> {
+    fn checked(response: Response, name: &Name, place: &str) -> Result<Response, HubError> {
         let status = response.status();
         let code = response.headers().get("x-error-code").and_then(|code| code.to_str().ok()).unwrap_or_default();
         let repository = name.repository.clone();
@@ -190,14 +190,14 @@ fn next(url: &Url, response: &Response) -> Option<Url> {
     let to = response.headers().get(LOCATION).filter(|_| response.status().is_redirection())?;
     // Nobody is sent from a ciphered way to a plain one.
     let next = url.join(to.to_str().ok()?).ok()?;
-    (next.scheme() == "https" || url.scheme() == "http" && next.scheme() == "http").then_some(next)
+    matches!((url.scheme(), next.scheme()), (_, "https") | ("http", "http")).then_some(next)
 }
 
 fn is_refusal(response: &Response) -> bool {
     response.status().is_client_error() || response.status().is_server_error()
 }
 
-/// Whether an ETag can be a file's name.
+/// Whether an `ETag` can be a file's name.
 fn is_etag(etag: &str) -> bool {
     !etag.is_empty() && etag.len() <= 128 && etag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
