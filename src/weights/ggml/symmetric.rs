@@ -148,13 +148,11 @@ fn refine<const N: usize, const K: usize>(x: &Tile<N, K>, half: u8) -> (Lane<K>,
         }
     }
     for _ in 0..5 {
-        let mut moved = false;
+        let mut moves = [0; K];
         for i in 0..N {
-            for k in 0..K {
-                moved |= nudge(x[i][k], half, &mut levels[i][k], (&mut sum_xl[k], &mut sum_l2[k])) & !empty[k];
-            }
+            nudge(&x[i], half, &mut levels[i], (&mut sum_xl, &mut sum_l2), &mut moves);
         }
-        if !moved {
+        if moves.iter().zip(&empty).all(|(moves, empty)| *moves == 0 || *empty) {
             break;
         }
     }
@@ -168,21 +166,30 @@ fn refine<const N: usize, const K: usize>(x: &Tile<N, K>, half: u8) -> (Lane<K>,
     (scale, levels)
 }
 
-/// Moves one weight to the level that fits the others' scale best, if that lessens the error; whether it did.
+/// Moves one weight of each group to the level that fits the others' scale best, if that lessens the error; counts moves.
 #[inline(always)]
-fn nudge(x: f32, half: i32, old: &mut f32, (sum_xl, sum_l2): (&mut f32, &mut f32)) -> bool {
-    let w = x * x;
-    let rest_xl = *sum_xl - w * x * *old;
-    let rest_l2 = *sum_l2 - w * *old * *old;
-    let new = level(x * rest_l2 / rest_xl, -half, half - 1) as f32;
-    let with_xl = rest_xl + w * x * new;
-    let with_l2 = rest_l2 + w * new * new;
-    let lessens = with_xl * with_xl * *sum_l2 > *sum_xl * *sum_xl * with_l2;
-    let moves = (rest_xl > 0.0) & (new != *old) & (with_l2 > 0.0) & lessens;
-    *old = if moves { new } else { *old };
-    *sum_xl = if moves { with_xl } else { *sum_xl };
-    *sum_l2 = if moves { with_l2 } else { *sum_l2 };
-    moves
+fn nudge<const K: usize>(
+    x: &Lane<K>,
+    half: i32,
+    levels: &mut Lane<K>,
+    (sum_xl, sum_l2): (&mut Lane<K>, &mut Lane<K>),
+    moves: &mut [u32; K],
+) {
+    for k in 0..K {
+        let (x, old) = (x[k], levels[k]);
+        let w = x * x;
+        let rest_xl = sum_xl[k] - w * x * old;
+        let rest_l2 = sum_l2[k] - w * old * old;
+        let new = level(x * rest_l2 / rest_xl, -half, half - 1) as f32;
+        let with_xl = rest_xl + w * x * new;
+        let with_l2 = rest_l2 + w * new * new;
+        let lessens = with_xl * with_xl * sum_l2[k] > sum_xl[k] * sum_xl[k] * with_l2;
+        let better = (rest_xl > 0.0) & (new != old) & (with_l2 > 0.0) & lessens;
+        levels[k] = if better { new } else { old };
+        sum_xl[k] = if better { with_xl } else { sum_xl[k] };
+        sum_l2[k] = if better { with_l2 } else { sum_l2[k] };
+        moves[k] += u32::from(better);
+    }
 }
 
 /// Finds the scale of positive values for levels from 0 to `top`, each with its weight: nine grids by their squared error,

@@ -34,16 +34,9 @@ pub(super) fn q3(row: &[f32], importance: Option<&[f32]>, out: &mut Vec<u8>) {
 
 /// The levels of the search, the unit of scales, and the scales in units, 32 too high.
 fn three(block: &[f32; SUPER]) -> ([u8; SUPER], f32, [u8; GROUPS]) {
-    let (mut searched, mut scales) = ([0; SUPER], [0.0; GROUPS]);
-    for first in [0, LANES] {
-        let (found, levels) = symmetric::refined::<GROUP, LANES>(&tile(&block[first * GROUP..]), 4);
-        scales[first..first + LANES].copy_from_slice(&found);
-        for (i, row) in levels.iter().enumerate() {
-            for (lane, level) in row.iter().enumerate() {
-                searched[(first + lane) * GROUP + i] = *level as u8;
-            }
-        }
-    }
+    // Each step waits for the one before, so all groups go side by side here.
+    let (scales, levels) = symmetric::refined::<GROUP, GROUPS>(&tile(block), 4);
+    let searched = std::array::from_fn(|i| levels[i % GROUP][i / GROUP] as u8);
     let (extreme, _) = extreme(&scales);
     if extreme == 0.0 {
         return (searched, 0.0, [0; GROUPS]);
