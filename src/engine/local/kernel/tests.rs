@@ -226,7 +226,9 @@ fn what_is_no_number_stays_none_in_every_product() {
             let rows = Rows::new(kind.form(), &x, 256);
             let mut bytes = matrix(kind, (16, 256), 5);
             // All scales are finite then, and none is zero.
-            bytes.iter_mut().for_each(|byte| *byte = (*byte & 0x3f) | 1);
+            for byte in &mut bytes {
+                *byte = (*byte & 0x3f) | 1;
+            }
             let packed = Packed::new(kind, &bytes, 16, 256);
             for path in paths() {
                 let mut out = vec![0.0; 32 * 3];
