@@ -160,7 +160,7 @@ def floors(folder, types):
     """Mean KL between the programs against each of them disturbed."""
     how = ("--arithmetic", "ggml", "--kv", "f32")
     print(f"== floors: mean KL ({' '.join(how)})")
-    print(f"{'type':8} {'llama.cpp fa':>13} {'ours 1e-7':>13} {'between':>13} {'of the larger':>13} {'PPL apart':>10}")
+    print(f"{'type':8} {'llama.cpp fa':>13} {'ours 1e-7':>13} {'between':>13} {'of the larger':>13}")
     for type in types:
         model = folder / f"{type}.gguf"
         kept, own = folder / f"{type}.theirs", folder / f"{type}.own"
@@ -171,8 +171,7 @@ def floors(folder, types):
         quantgate(model, "--text", TEXT, "-c", CONTEXT, "--save-logits", own, "--force", how=how)
         moved, _ = quantgate(disturbed(model, folder), "--kl-base", own, how=how)
         pair = between["kld.mean"]["value"], max(flash, moved["kld.mean"]["value"])
-        ppl = between["ppl"]["value"] / between["ppl_base"]["value"] - 1
-        print(f"{type:8} {flash:13.6f} {moved['kld.mean']['value']:13.6f} {pair[0]:13.6f} {pair[0] / pair[1]:13.2f} {ppl:10.3%}")
+        print(f"{type:8} {flash:13.6f} {moved['kld.mean']['value']:13.6f} {pair[0]:13.6f} {pair[0] / pair[1]:13.2f}")
         kept.unlink()
         own.unlink()
 

@@ -8,8 +8,10 @@ use super::product::ComputeError;
 use crate::engine::Failure;
 use crate::weights::Config;
 
-/// Bytes beside the model's own, unless told otherwise.
+/// Most bytes beside the model's own, unless told otherwise.
 const DEFAULT: u64 = 512 << 20;
+/// Whole contexts whose keys are as many as it takes without being told.
+const CONTEXTS: u64 = 32;
 /// Most tokens of a pass: beyond, products get no faster.
 const MOST: usize = 2_048;
 /// Fewest tokens of a pass, whatever the memory.
@@ -31,14 +33,17 @@ pub(super) struct Limits {
 impl Limits {
     /// A quarter of the memory is for what a pass computes, the rest for what is remembered.
     pub(super) fn of(decoder: &Decoder, config: &Config, memory: Option<u64>) -> Self {
-        let memory = memory.unwrap_or(DEFAULT);
         let (heads, keys) = (config.heads * config.head_size, 2 * config.kv_heads * config.head_size);
         // The state, its norm and what is added; queries, keys, values and what was attended; gate, up and their product.
         let row = 4 * (3 * config.width + 3 * heads + 2 * keys + 3 * config.feed_forward) as u64;
+        let page_bytes = decoder.page_bytes();
+        let context = config.context.div_ceil(PAGE) as u64 * page_bytes as u64;
+        // Subjects of one run hold their memories side by side: a model of small contexts has no use for all of it.
+        let enough = context.saturating_mul(CONTEXTS).saturating_add(LOGITS + MOST as u64 * row);
+        let memory = memory.unwrap_or_else(|| DEFAULT.min(enough));
         let tokens = (memory / 4 / row) as usize;
         let tokens = tokens.clamp(LEAST, MOST) / PAGE * PAGE;
         let rest = memory.saturating_sub(LOGITS + tokens as u64 * row);
-        let page_bytes = decoder.page_bytes();
         Self { tokens, pages: (rest / page_bytes as u64) as usize, page_bytes }
     }
 
