@@ -205,9 +205,11 @@ fn the_memory_that_is_asked_for_bounds_passes_and_pages() {
         let checkpoint = Checkpoint::open(folder.path(), None).expect("the model opens");
         Limits::of(&engine.inner.decoder, checkpoint.config(), memory)
     };
-    let (usual, small, tiny) = (config_of(None), config_of(Some(64 << 20)), config_of(Some(1 << 20)));
+    let (usual, small, tiny) = (config_of(Some(512 << 20)), config_of(Some(64 << 20)), config_of(Some(1 << 20)));
     assert!(usual.pages > small.pages && small.pages > 0 && tiny.pages == 0, "{usual:?} {small:?} {tiny:?}");
     assert!(usual.tokens >= small.tokens && small.tokens > tiny.tokens && tiny.tokens >= 32);
     assert!(usual.pages * usual.page_bytes <= 512 << 20 && small.pages * small.page_bytes <= 64 << 20);
+    let untold = config_of(None);
+    assert_eq!((untold.pages, untold.tokens), (32 * 96 / 16, usual.tokens), "32 whole contexts are enough for a small model");
     assert_eq!(engine.capabilities().context, 96);
 }
