@@ -4,27 +4,16 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use candle_core::quantized::{QStorage, QTensor};
-use candle_core::{DType, Device, Tensor};
-use half::{bf16, f16};
+use candle_core::{Device, Tensor};
 use tokenizers::Tokenizer;
 
 use super::facts::Known;
 use super::folder::Folder;
-use super::gguf::{self, Header, TensorType, Value};
+use super::gguf::{self, Header, Value};
 use super::layout::{self, Entries, Entry};
 use super::mapped::Mapped;
 use super::template::Templates;
 use super::{Architecture, Config, Facts, Matrix, Special, WeightsError, vocabulary};
-
-/// A tensor as the file stores it.
-#[derive(Debug)]
-pub enum Stored {
-    /// Blocks with scales, shape [rows, columns].
-    Quantized(QTensor),
-    /// f32, f16 or bf16 on the CPU, shape `[rows, columns]` or `[n]`.
-    Plain(Tensor),
-}
 
 /// One open model. The file stays mapped; tensors are copied out when asked for.
 pub struct Checkpoint {
@@ -125,7 +114,7 @@ impl Checkpoint {
         let entry = |(name, shape): &(String, Vec<usize>)| {
             let bytes = start..start + 4 * shape.iter().product::<usize>();
             start = bytes.end;
-            (name.clone(), Entry { file: 0, bytes, kind: TensorType::F32, shape: shape.clone() })
+            (name.clone(), Entry { file: 0, bytes, kind: gguf::TensorType::F32, shape: shape.clone() })
         };
         self.entries = tensors.iter().map(entry).collect();
         self
@@ -173,38 +162,20 @@ impl Checkpoint {
 
     /// A tensor in f32 on the CPU, de-quantized; shape `[rows, columns]` or `[n]`.
     ///
-    /// Names are GGUF's, one matrix each: `token_embd.weight`, `blk.N.attn_q.weight`, `blk.N.ffn_gate.E.weight` of expert E and so on. The rows of q and k are in the file's own
-    /// order: see [`Config::rope`]. Gemma's norms come with the 1 that Hugging Face files leave out.
+    /// Names are GGUF's, one matrix each: `token_embd.weight`, `blk.N.attn_q.weight`, `blk.N.ffn_gate.E.weight` of expert E and
+    /// so on. The rows of q and k are in the file's own order: see [`Config::rope`]. Gemma's norms come with the 1 that Hugging Face files leave out.
     pub fn tensor(&self, name: &str) -> Result<Tensor, WeightsError> {
         let fail = WeightsError::compute(&self.path, name);
-        let tensor = match self.stored(name)? {
-            Stored::Quantized(blocks) => blocks.dequantize(&Device::Cpu).map_err(&fail)?,
-            Stored::Plain(tensor) => tensor.to_dtype(DType::F32).map_err(&fail)?,
-        };
+        let matrix = self.matrix(name)?;
+        if matrix.kind.dtype().is_none() {
+            let (path, tensor, kind) = (self.path.clone(), name.to_owned(), matrix.kind.to_string());
+            return Err(WeightsError::TensorType { path, tensor, kind });
+        }
+        let mut values = vec![0.0; matrix.rows * matrix.columns];
+        matrix.read(&mut values).map_err(&fail)?;
+        let tensor = Tensor::from_vec(values, self.entry(name)?.shape.clone(), &Device::Cpu).map_err(&fail)?;
         let short = self.header.is_none() && self.config.architecture == Architecture::Gemma2;
         if short && name.ends_with("norm.weight") { (tensor + 1.0).map_err(fail) } else { Ok(tensor) }
-    }
-
-    /// A tensor as the file stores it (see [`Self::tensor`] for Gemma's norms), for engines that de-quantize batch by batch.
-    pub fn stored(&self, name: &str) -> Result<Stored, WeightsError> {
-        let entry = self.entry(name)?;
-        let bytes = self.bytes(entry);
-        let fail = WeightsError::compute(&self.path, name);
-        let shape = entry.shape.clone();
-        let plain = match entry.kind {
-            TensorType::F32 => Tensor::from_vec(decode(bytes, f32::from_le_bytes), shape, &Device::Cpu),
-            TensorType::F16 => Tensor::from_vec(decode(bytes, f16::from_le_bytes), shape, &Device::Cpu),
-            TensorType::BF16 => Tensor::from_vec(decode(bytes, bf16::from_le_bytes), shape, &Device::Cpu),
-            kind => {
-                let Some(dtype) = kind.dtype() else {
-                    let (path, tensor) = (self.path.clone(), name.to_owned());
-                    return Err(WeightsError::TensorType { path, tensor, kind: kind.to_string() });
-                };
-                let storage = QStorage::from_data(bytes.into(), &Device::Cpu, dtype).map_err(&fail)?;
-                return QTensor::new(storage, shape).map(Stored::Quantized).map_err(&fail);
-            }
-        };
-        plain.map(Stored::Plain).map_err(fail)
     }
 
     /// A matrix as it lies in the file, nothing copied.
@@ -252,11 +223,6 @@ impl Checkpoint {
 
 fn has_extension(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension))
-}
-
-/// Decodes little-endian values; the mapped bytes need not be aligned for them.
-fn decode<T, const N: usize>(bytes: &[u8], value: impl Fn([u8; N]) -> T) -> Vec<T> {
-    bytes.as_chunks::<N>().0.iter().map(|raw| value(*raw)).collect()
 }
 
 /// llama.cpp's names for `general.file_type`.

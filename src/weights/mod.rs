@@ -26,7 +26,7 @@ mod template;
 mod tests;
 mod vocabulary;
 
-pub use checkpoint::{Checkpoint, Stored};
+pub use checkpoint::Checkpoint;
 pub use config::Config;
 pub use error::WeightsError;
 pub use facts::Facts;

@@ -14,7 +14,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::layout::expected;
-use super::{Checkpoint, Config, Recipe, RopeOrder, Stored, WeightsError, quantize};
+use super::{Checkpoint, Config, Recipe, RopeOrder, TensorType, WeightsError, quantize};
 
 /// The repository's own tokenizer and configuration, without its weights.
 pub(super) fn demo(name: &str) -> PathBuf {
@@ -218,10 +218,8 @@ fn rows_that_are_no_whole_blocks_fall_back_and_the_file_says_so() {
     let source = Checkpoint::open(folder.path(), None).unwrap();
     let out = folder.path().join("m.gguf");
     let model = quantized(&source, "q4_k", &out);
-    assert!(
-        matches!(model.stored("blk.0.attn_q.weight").unwrap(), Stored::Quantized(tensor) if format!("{:?}", tensor.dtype()) == "Q5_0")
-    );
-    assert!(matches!(model.stored("blk.0.ffn_norm.weight").unwrap(), Stored::Plain(tensor) if tensor.dtype() == DType::F32));
+    assert_eq!(model.matrix("blk.0.attn_q.weight").unwrap().kind, TensorType::Q5_0);
+    assert_eq!(model.matrix("blk.0.ffn_norm.weight").unwrap().kind, TensorType::F32);
     let bytes = std::fs::read(out).unwrap();
     assert!(String::from_utf8_lossy(&bytes).contains("blk.0.attn_q.weight q4_k -> q5_0"));
 }
